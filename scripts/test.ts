@@ -53,7 +53,11 @@ function vitest(project: string): Stage {
 }
 
 function tallyOf(
-  report: { numPassedTests: number; numFailedTests: number; testResults: { status: string; assertionResults: unknown[] }[] },
+  report: {
+    numPassedTests: number;
+    numFailedTests: number;
+    testResults: { status: string; assertionResults: unknown[] }[];
+  },
   succeeded: boolean,
 ): Tally {
   const unloadable = report.testResults.filter(
@@ -64,7 +68,7 @@ function tallyOf(
   return { passed: report.numPassedTests, failed: succeeded ? failed : Math.max(failed, 1) };
 }
 
-const host = (...args: string[]) => ['node', ['test/host/cli.ts', ...args]] as const;
+const host = (command: string): [string, string[]] => ['node', ['test/host/cli.ts', command]];
 
 const STAGES: Stage[] = [
   check('format-and-lint', 'biome', ['ci', '.']),
@@ -81,10 +85,13 @@ const STAGES: Stage[] = [
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !STAGES.some((stage) => stage.name === name));
 if (unknown.length > 0) {
-  process.stderr.write(`No such stage: ${unknown.join(', ')}. There are: ${STAGES.map(({ name }) => name).join(', ')}\n`);
+  process.stderr.write(
+    `No such stage: ${unknown.join(', ')}. There are: ${STAGES.map(({ name }) => name).join(', ')}\n`,
+  );
   process.exit(2);
 }
 
+const hostWasUp = await run(...host('status'));
 const total: Tally = { passed: 0, failed: 0 };
 for (const stage of STAGES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
   const startedMs = performance.now();
@@ -99,5 +106,6 @@ for (const stage of STAGES.filter(({ name }) => wanted.length === 0 || wanted.in
   process.stdout.write(`=== ${stage.name}: ${tally.passed} passed, ${tally.failed} failed in ${seconds} s\n`);
   if (stage.required && tally.failed > 0) break;
 }
+if (!hostWasUp) await run(...host('down'));
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`);
 process.exitCode = total.failed > 0 ? 1 : 0;
