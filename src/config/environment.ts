@@ -1,0 +1,36 @@
+// How a process reads its configuration: environment variables through a zod schema, secrets from the files they name.
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { errorMessage, InvalidInputError } from '../lib/errors.ts';
+
+export type ProcessEnvironment = Record<string, string | undefined>;
+
+/**
+ * The variables that `schema` names. An empty variable counts as absent, as charts and shells write it.
+ * @throws InvalidInputError `InvalidConfiguration`; names every variable that is wrong, and no value.
+ */
+export function parseEnvironment<Schema extends z.ZodType>(
+  schema: Schema,
+  env: ProcessEnvironment,
+): z.infer<Schema> {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(present);
+  if (parsed.success) return parsed.data;
+  throw invalidConfiguration(z.prettifyError(parsed.error), parsed.error);
+}
+
+/** The content of the file that a variable names, without surrounding white space. */
+export async function readSecretFile(variable: string, path: string): Promise<string> {
+  let content: string;
+  try {
+    content = (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw invalidConfiguration(`${variable}: ${errorMessage(cause)}`, cause);
+  }
+  if (content === '') throw invalidConfiguration(`${variable}: ${path} is empty`);
+  return content;
+}
+
+function invalidConfiguration(message: string, cause?: unknown): InvalidInputError {
+  return new InvalidInputError({ code: 'InvalidConfiguration', message, cause });
+}

@@ -1,0 +1,102 @@
+// What the worker is told from outside. Durations are in seconds in the environment and in milliseconds in the program.
+import { z } from 'zod';
+import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
+
+const seconds = (defaultSeconds: number) =>
+  z.coerce
+    .number()
+    .positive()
+    .default(defaultSeconds)
+    .transform((value) => value * 1000);
+
+const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+
+const schema = z
+  .object({
+    MAYFLY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+    /** Where the Environments are. */
+    MAYFLY_NAMESPACE: z.string().min(1),
+    /** Value of the label `mayfly.dev/managed-by`, and prefix of the names of the chart's cluster-wide objects. */
+    MAYFLY_RELEASE: z.string().min(1),
+    /** Who holds leases: the pod's name. */
+    MAYFLY_POD_NAME: z.string().min(1),
+    MAYFLY_SERVICE_ACCOUNT: z.string().min(1),
+    MAYFLY_SERVER_SERVICE_ACCOUNT: z.string().min(1),
+    /** Absent: the service account of the pod. */
+    MAYFLY_KUBECONFIG_FILE: z.string().optional(),
+    MAYFLY_REDIS_URL_FILE: z.string(),
+    MAYFLY_GITHUB_API_URL: url.default('https://api.github.com'),
+    MAYFLY_GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
+    MAYFLY_GITHUB_PRIVATE_KEY_FILE: z.string().optional(),
+    /** Previews answer at `<label>.` before this host: `https://preview.example.com`. */
+    MAYFLY_PREVIEW_URL: url,
+    /** Folder of charts/virtual-cluster, and a YAML file of values that the operator gives to each. */
+    MAYFLY_VIRTUAL_CLUSTER_CHART: z.string().default('/app/charts/virtual-cluster'),
+    MAYFLY_VIRTUAL_CLUSTER_VALUES_FILE: z.string().optional(),
+    MAYFLY_HELM: z.string().default('/usr/local/bin/helm'),
+    /** For sources and charts while they are deployed; must be writable. */
+    MAYFLY_WORK_FOLDER: z.string().default('/tmp'),
+    MAYFLY_POD_SECURITY: z.enum(['privileged', 'baseline', 'restricted']).default('baseline'),
+    MAYFLY_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+    MAYFLY_HEALTH_PORT: z.coerce.number().int().min(0).max(65535).default(8081),
+    MAYFLY_DRAIN_SECONDS: seconds(60),
+    MAYFLY_SWEEP_SECONDS: seconds(30),
+    MAYFLY_RESYNC_SECONDS: seconds(600),
+    MAYFLY_MAX_LIFETIME_SECONDS: seconds(7 * 24 * 3600),
+    MAYFLY_FORCE_TEARDOWN_SECONDS: seconds(300),
+    /** What a new environment of a pull request gets. */
+    MAYFLY_TIME_TO_LIVE_SECONDS: seconds(24 * 3600),
+    MAYFLY_KUBERNETES_VERSION: z
+      .string()
+      .regex(/^1\.[0-9]{2}$/)
+      .default('1.34'),
+  })
+  .refine(
+    (env) => (env.MAYFLY_GITHUB_APP_ID === undefined) === (env.MAYFLY_GITHUB_PRIVATE_KEY_FILE === undefined),
+    {
+      message: 'MAYFLY_GITHUB_APP_ID and MAYFLY_GITHUB_PRIVATE_KEY_FILE belong together',
+    },
+  );
+
+export type WorkerConfig = Awaited<ReturnType<typeof loadWorkerConfig>>;
+
+/** @throws InvalidInputError `InvalidConfiguration` */
+export async function loadWorkerConfig(environment: ProcessEnvironment) {
+  const env = parseEnvironment(schema, environment);
+  const { MAYFLY_GITHUB_APP_ID: appId, MAYFLY_GITHUB_PRIVATE_KEY_FILE: privateKeyFile } = env;
+  return {
+    logLevel: env.MAYFLY_LOG_LEVEL,
+    namespace: env.MAYFLY_NAMESPACE,
+    release: env.MAYFLY_RELEASE,
+    podName: env.MAYFLY_POD_NAME,
+    serviceAccount: env.MAYFLY_SERVICE_ACCOUNT,
+    serverServiceAccount: env.MAYFLY_SERVER_SERVICE_ACCOUNT,
+    kubeconfigFile: env.MAYFLY_KUBECONFIG_FILE,
+    redisUrl: await readSecretFile('MAYFLY_REDIS_URL_FILE', env.MAYFLY_REDIS_URL_FILE),
+    github:
+      appId !== undefined && privateKeyFile !== undefined
+        ? {
+            appId,
+            privateKey: await readSecretFile('MAYFLY_GITHUB_PRIVATE_KEY_FILE', privateKeyFile),
+            baseUrl: env.MAYFLY_GITHUB_API_URL,
+          }
+        : undefined,
+    previewUrl: env.MAYFLY_PREVIEW_URL,
+    virtualCluster: {
+      chart: env.MAYFLY_VIRTUAL_CLUSTER_CHART,
+      valuesFile: env.MAYFLY_VIRTUAL_CLUSTER_VALUES_FILE,
+    },
+    helm: env.MAYFLY_HELM,
+    workFolder: env.MAYFLY_WORK_FOLDER,
+    podSecurity: env.MAYFLY_POD_SECURITY,
+    concurrency: env.MAYFLY_CONCURRENCY,
+    healthPort: env.MAYFLY_HEALTH_PORT,
+    drainMs: env.MAYFLY_DRAIN_SECONDS,
+    sweepIntervalMs: env.MAYFLY_SWEEP_SECONDS,
+    resyncMs: env.MAYFLY_RESYNC_SECONDS,
+    maxLifetimeMs: env.MAYFLY_MAX_LIFETIME_SECONDS,
+    forceTeardownMs: env.MAYFLY_FORCE_TEARDOWN_SECONDS,
+    timeToLiveMs: env.MAYFLY_TIME_TO_LIVE_SECONDS,
+    kubernetesVersion: env.MAYFLY_KUBERNETES_VERSION,
+  };
+}
