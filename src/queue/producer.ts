@@ -44,8 +44,9 @@ export function createJobProducer({ redis }: { redis: Redis }): JobProducer {
   return {
     async enqueue(definition, payload, { expedite = false } = {}) {
       const data = parsePayload(definition, payload);
+      const queue = queueOf(definition.name);
       try {
-        await queueOf(definition.name).add(definition.name, data, {
+        await queue.add(definition.name, data, {
           attempts: definition.attempts,
           backoff: { type: 'custom' },
           deduplication: { id: definition.dedupeId(data), keepLastIfActive: true, reschedule: expedite },
@@ -54,6 +55,9 @@ export function createJobProducer({ redis }: { redis: Redis }): JobProducer {
           removeOnFail: true,
         });
       } catch (error) {
+        // A queue whose first command failed repeats that failure for ever, so the next call makes another one.
+        queues.delete(definition.name);
+        await queue.close().catch(() => undefined);
         throw new UnavailableError({
           code: 'QueueUnavailable',
           message: `Redis did not take the job ${definition.name}`,
