@@ -33,6 +33,21 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
+/** The `Status` object of the API: what every refused request answers with. */
+export interface KubeStatus {
+  kind: 'Status';
+  status?: string;
+  message?: string;
+  reason?: string;
+  code?: number;
+  details?: {
+    name?: string;
+    kind?: string;
+    retryAfterSeconds?: number;
+    causes?: { reason?: string; message?: string; field?: string }[];
+  };
+}
+
 /** A kind of object and where the API serves it. `group` is empty for the core group. */
 export interface ResourceType {
   group: string;
