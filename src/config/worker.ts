@@ -11,6 +11,8 @@ const seconds = (defaultSeconds: number) =>
 
 const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
 
+const minorVersion = z.string().regex(/^1\.[0-9]{2}$/);
+
 const schema = z
   .object({
     MAYFLY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
@@ -24,7 +26,9 @@ const schema = z
     MAYFLY_SERVER_SERVICE_ACCOUNT: z.string().min(1),
     /** Absent: the service account of the pod. */
     MAYFLY_KUBECONFIG_FILE: z.string().optional(),
-    MAYFLY_REDIS_URL_FILE: z.string(),
+    MAYFLY_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+    MAYFLY_REDIS_USERNAME: z.string().optional(),
+    MAYFLY_REDIS_PASSWORD_FILE: z.string().optional(),
     MAYFLY_GITHUB_API_URL: url.default('https://api.github.com'),
     MAYFLY_GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
     MAYFLY_GITHUB_PRIVATE_KEY_FILE: z.string().optional(),
@@ -44,12 +48,14 @@ const schema = z
     MAYFLY_RESYNC_SECONDS: seconds(600),
     MAYFLY_MAX_LIFETIME_SECONDS: seconds(7 * 24 * 3600),
     MAYFLY_FORCE_TEARDOWN_SECONDS: seconds(300),
-    /** What a new environment of a pull request gets. */
     MAYFLY_TIME_TO_LIVE_SECONDS: seconds(24 * 3600),
-    MAYFLY_KUBERNETES_VERSION: z
+    MAYFLY_MAX_TIME_TO_LIVE_SECONDS: seconds(72 * 3600),
+    /** Comma-separated, the default first. */
+    MAYFLY_KUBERNETES_VERSIONS: z
       .string()
-      .regex(/^1\.[0-9]{2}$/)
-      .default('1.34'),
+      .default('1.34')
+      .transform((value) => value.split(','))
+      .pipe(z.tuple([minorVersion], minorVersion)),
   })
   .refine(
     (env) => (env.MAYFLY_GITHUB_APP_ID === undefined) === (env.MAYFLY_GITHUB_PRIVATE_KEY_FILE === undefined),
@@ -63,7 +69,11 @@ export type WorkerConfig = Awaited<ReturnType<typeof loadWorkerConfig>>;
 /** @throws InvalidInputError `InvalidConfiguration` */
 export async function loadWorkerConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(schema, environment);
-  const { MAYFLY_GITHUB_APP_ID: appId, MAYFLY_GITHUB_PRIVATE_KEY_FILE: privateKeyFile } = env;
+  const {
+    MAYFLY_REDIS_PASSWORD_FILE: passwordFile,
+    MAYFLY_GITHUB_APP_ID: appId,
+    MAYFLY_GITHUB_PRIVATE_KEY_FILE: privateKeyFile,
+  } = env;
   return {
     logLevel: env.MAYFLY_LOG_LEVEL,
     namespace: env.MAYFLY_NAMESPACE,
@@ -72,7 +82,14 @@ export async function loadWorkerConfig(environment: ProcessEnvironment) {
     serviceAccount: env.MAYFLY_SERVICE_ACCOUNT,
     serverServiceAccount: env.MAYFLY_SERVER_SERVICE_ACCOUNT,
     kubeconfigFile: env.MAYFLY_KUBECONFIG_FILE,
-    redisUrl: await readSecretFile('MAYFLY_REDIS_URL_FILE', env.MAYFLY_REDIS_URL_FILE),
+    redis: {
+      url: env.MAYFLY_REDIS_URL,
+      username: env.MAYFLY_REDIS_USERNAME,
+      password:
+        passwordFile === undefined
+          ? undefined
+          : await readSecretFile('MAYFLY_REDIS_PASSWORD_FILE', passwordFile),
+    },
     github:
       appId !== undefined && privateKeyFile !== undefined
         ? {
@@ -94,9 +111,12 @@ export async function loadWorkerConfig(environment: ProcessEnvironment) {
     drainMs: env.MAYFLY_DRAIN_SECONDS,
     sweepIntervalMs: env.MAYFLY_SWEEP_SECONDS,
     resyncMs: env.MAYFLY_RESYNC_SECONDS,
-    maxLifetimeMs: env.MAYFLY_MAX_LIFETIME_SECONDS,
     forceTeardownMs: env.MAYFLY_FORCE_TEARDOWN_SECONDS,
-    timeToLiveMs: env.MAYFLY_TIME_TO_LIVE_SECONDS,
-    kubernetesVersion: env.MAYFLY_KUBERNETES_VERSION,
+    ttl: {
+      defaultTtlMs: env.MAYFLY_TIME_TO_LIVE_SECONDS,
+      maxTtlMs: env.MAYFLY_MAX_TIME_TO_LIVE_SECONDS,
+      maxLifetimeMs: env.MAYFLY_MAX_LIFETIME_SECONDS,
+    },
+    kubernetesVersions: env.MAYFLY_KUBERNETES_VERSIONS,
   };
 }
