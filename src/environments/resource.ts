@@ -55,6 +55,8 @@ export interface EnvironmentStatus {
   observedGeneration?: number;
   /** The commit that is served now. */
   commit?: string;
+  /** Digest of what was deployed, and of the store that it was deployed to: the deploy is done while it stays the same. */
+  deployed?: string;
   conditions: Condition[];
   /** Timings of the newest run of each step, in order. */
   steps: StepTiming[];
