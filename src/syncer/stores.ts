@@ -2,7 +2,7 @@
 import type { KubeObject, ObjectKey, ResourceType } from '../kube/resource.ts';
 import { objectKey } from '../kube/resource.ts';
 import type { ReadStore, Store } from '../kube/store.ts';
-import { createStore } from '../kube/store.ts';
+import { createStore, withoutManagedFields } from '../kube/store.ts';
 import type { Reference, SyncedKind } from './kind.ts';
 import { kindId, kindKey, virtualKeyOf } from './names.ts';
 import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from './objects.ts';
@@ -59,13 +59,6 @@ export function referenceIndexKey({ type, namespace, name }: Reference): string 
   return kindKey(type, objectKey({ namespace, name }));
 }
 
-/** Drops what no reconcile reads and what takes the most memory. */
-function withoutManagedFields<T extends KubeObject>(object: T): T {
-  if (!object.metadata.managedFields) return object;
-  const { managedFields: _, ...metadata } = object.metadata;
-  return { ...object, metadata };
-}
-
 /** The stores of a kind that is copied between both sides. */
 export function createStorePair<T extends KubeObject>(kind: SyncedKind<T>): StorePair<T> {
   return {
@@ -75,14 +68,12 @@ export function createStorePair<T extends KubeObject>(kind: SyncedKind<T>): Stor
         [INDEX.byReference]: (object) => (kind.references?.(object) ?? []).map(referenceIndexKey),
         ...kind.indexers?.virtual,
       },
-      transform: withoutManagedFields,
     }),
     host: createStore<T>({
       indexers: {
         [INDEX.byVirtualKey]: ({ metadata }) => [virtualKeyOf(metadata) ?? []].flat(),
         ...kind.indexers?.host,
       },
-      transform: withoutManagedFields,
     }),
   };
 }
@@ -101,7 +92,7 @@ export function createNodeStore(): Store<Node> {
 }
 
 export function createNamespaceStore(): Store<Namespace> {
-  return createStore<Namespace>({ transform: withoutManagedFields });
+  return createStore<Namespace>();
 }
 
 /** The one host object that stands for a virtual object. Names never decide this, annotations do. */

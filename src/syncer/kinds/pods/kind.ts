@@ -1,0 +1,62 @@
+// The synced kind Pod: created inside, scheduled and run on the host, its status told back.
+import { PODS } from '../../../kube/resource.ts';
+import { mergeMetadata, type SyncedKind } from '../../kind.ts';
+import type { Container, Pod } from '../../objects.ts';
+import { hostLabels } from '../../selectors.ts';
+import { INDEX } from '../../stores.ts';
+import { downwardAnnotations } from './downward-api.ts';
+import { podStep } from './life.ts';
+import { podReferences } from './references.ts';
+import { tolerationNotices } from './scheduling.ts';
+import { hostPodSpec } from './spec.ts';
+import { withHostStatus, withReadinessGates } from './status.ts';
+
+const nodeOf = ({ spec }: Pod) => (spec?.nodeName ? [spec.nodeName] : []);
+
+export const pods: SyncedKind<Pod> = {
+  type: PODS,
+  when: 'always',
+  indexers: {
+    virtual: { [INDEX.byNode]: nodeOf },
+    host: {
+      [INDEX.byNode]: nodeOf,
+      [INDEX.byPodIp]: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip),
+    },
+  },
+  toHost: (virtual, context) => ({
+    metadata: { labels: hostLabels(virtual.metadata.labels), annotations: downwardAnnotations(virtual) },
+    spec: hostPodSpec(virtual, context),
+  }),
+  merge: mergePod,
+  toVirtual: (host, virtual) => withHostStatus(host, virtual),
+  toHostStatus: withReadinessGates,
+  references: podReferences,
+  step: podStep,
+  notices: tolerationNotices,
+};
+
+/** The API lets a pod's images and its deadline change, besides metadata; all else of its spec is fixed when it is created. */
+function mergePod(host: Pod, desired: Pod): Pod {
+  const metadata = mergeMetadata(host.metadata, desired.metadata);
+  if (!host.spec || !desired.spec) return { ...host, metadata };
+  const { activeDeadlineSeconds, containers, initContainers } = desired.spec;
+  return {
+    ...host,
+    metadata,
+    spec: {
+      ...host.spec,
+      containers: withImages(host.spec.containers, containers),
+      ...(host.spec.initContainers
+        ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
+        : {}),
+      ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
+    },
+  };
+}
+
+function withImages(host: readonly Container[], desired: readonly Container[]): Container[] {
+  return host.map((container) => {
+    const wanted = desired.find(({ name }) => name === container.name);
+    return wanted ? { ...container, image: wanted.image } : container;
+  });
+}

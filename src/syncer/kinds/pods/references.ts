@@ -1,0 +1,45 @@
+// What a pod needs beside it on the host: the config maps, secrets and claims it names.
+import type { ResourceType } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
+import type { Reference } from '../../kind.ts';
+import type { Pod, VolumeProjection } from '../../objects.ts';
+
+export const PERSISTENT_VOLUME_CLAIMS: ResourceType = {
+  group: '',
+  version: 'v1',
+  plural: 'persistentvolumeclaims',
+  kind: 'PersistentVolumeClaim',
+  namespaced: true,
+};
+
+/** Each once. */
+export function podReferences({ metadata, spec }: Pod): Reference[] {
+  const found = new Map<string, Reference>();
+  const add = (type: ResourceType, name: string | undefined) => {
+    if (name) found.set(`${type.plural}|${name}`, { type, namespace: metadata.namespace, name });
+  };
+  const addProjection = ({ configMap, secret }: VolumeProjection) => {
+    add(CONFIG_MAPS, configMap?.name);
+    add(SECRETS, secret?.name);
+  };
+  for (const { env = [], envFrom = [] } of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]) {
+    for (const { configMapRef, secretRef } of envFrom) {
+      add(CONFIG_MAPS, configMapRef?.name);
+      add(SECRETS, secretRef?.name);
+    }
+    for (const { valueFrom } of env) {
+      add(CONFIG_MAPS, valueFrom?.configMapKeyRef?.name);
+      add(SECRETS, valueFrom?.secretKeyRef?.name);
+    }
+  }
+  for (const { name, configMap, secret, projected, persistentVolumeClaim, ephemeral } of spec?.volumes ??
+    []) {
+    add(CONFIG_MAPS, configMap?.name);
+    add(SECRETS, secret?.secretName);
+    projected?.sources?.forEach(addProjection);
+    add(PERSISTENT_VOLUME_CLAIMS, persistentVolumeClaim?.claimName);
+    if (ephemeral) add(PERSISTENT_VOLUME_CLAIMS, `${metadata.name}-${name}`);
+  }
+  for (const { name } of spec?.imagePullSecrets ?? []) add(SECRETS, name);
+  return [...found.values()];
+}

@@ -1,0 +1,174 @@
+// Where a host pod may run. The host schedules, so constraints over nodes are copied (virtual nodes carry the same labels)
+// and constraints over other pods are rewritten to the host's labels and held to this virtual cluster.
+import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
+import type { Notice, TranslationContext } from '../../kind.ts';
+import { hostLabelKey } from '../../names.ts';
+import type { Affinity, LabelSelector, Pod, PodSpec, Toleration } from '../../objects.ts';
+import { hostSelector, matchesSelector } from '../../selectors.ts';
+
+type NodeAffinity = NonNullable<Affinity['nodeAffinity']>;
+type NodeSelector = NonNullable<NodeAffinity['requiredDuringSchedulingIgnoredDuringExecution']>;
+type NodeSelectorTerm = NodeSelector['nodeSelectorTerms'][number];
+type PodAffinity = NonNullable<Affinity['podAffinity']>;
+type PodAffinityTerm = NonNullable<PodAffinity['requiredDuringSchedulingIgnoredDuringExecution']>[number];
+type SpreadConstraint = NonNullable<PodSpec['topologySpreadConstraints']>[number];
+type Requirement = NonNullable<NodeSelectorTerm['matchExpressions']>[number];
+
+const requirement = fields<Requirement>({ key: scalar, operator: scalar, values: list(scalar) });
+const nodeSelectorTerm = fields<NodeSelectorTerm>({
+  matchExpressions: list(requirement),
+  matchFields: list(requirement),
+});
+const nodeAffinity = fields<NodeAffinity>({
+  requiredDuringSchedulingIgnoredDuringExecution: fields<NodeSelector>({
+    nodeSelectorTerms: list(nodeSelectorTerm),
+  }),
+  preferredDuringSchedulingIgnoredDuringExecution: list(
+    fields<{ weight: number; preference: NodeSelectorTerm }>({
+      weight: scalar,
+      preference: nodeSelectorTerm,
+    }),
+  ),
+});
+const toleration = fields<Toleration>({
+  key: scalar,
+  operator: scalar,
+  value: scalar,
+  effect: scalar,
+  tolerationSeconds: scalar,
+});
+const spreadConstraint = fields<SpreadConstraint>({
+  maxSkew: scalar,
+  topologyKey: scalar,
+  whenUnsatisfiable: scalar,
+  minDomains: scalar,
+  nodeAffinityPolicy: scalar,
+  nodeTaintsPolicy: scalar,
+});
+
+type Placement = Pick<PodSpec, 'nodeSelector' | 'affinity' | 'tolerations' | 'topologySpreadConstraints'>;
+
+export function placement(pod: Pod, context: TranslationContext): Placement {
+  const spec = pod.spec ?? { containers: [] };
+  return defined({
+    nodeSelector: spec.nodeSelector && dictionary(spec.nodeSelector),
+    affinity: hostAffinity(pod, context),
+    tolerations: spec.tolerations
+      ?.filter((item) => mayTolerate(item, context))
+      .map((item) => toleration(item)),
+    topologySpreadConstraints: spec.topologySpreadConstraints?.map((constraint) =>
+      hostSpread(constraint, pod.metadata.namespace, context),
+    ),
+  });
+}
+
+const CONTROL_PLANE_TAINTS = new Set([
+  'node-role.kubernetes.io/control-plane',
+  'node-role.kubernetes.io/master',
+]);
+
+/** Not of control-plane nodes, which a toleration of every taint (no key) would include. */
+function mayTolerate({ key, effect }: Toleration, { profile }: TranslationContext): boolean {
+  if (profile === 'none') return true;
+  return key ? !CONTROL_PLANE_TAINTS.has(key) : effect === 'NoExecute' || effect === 'PreferNoSchedule';
+}
+
+export function tolerationNotices({ spec }: Pod, context: TranslationContext): Notice[] {
+  return (spec?.tolerations ?? []).flatMap((item, index) =>
+    mayTolerate(item, context)
+      ? []
+      : [
+          {
+            reason: 'TolerationDropped',
+            message: `spec.tolerations[${index}]: a toleration of ${item.key ?? 'every taint'} is not given to pods on the host`,
+          },
+        ],
+  );
+}
+
+function hostAffinity({ metadata, spec }: Pod, context: TranslationContext): Affinity | undefined {
+  const { affinity, nodeName } = spec ?? {};
+  if (!affinity && !nodeName) return undefined;
+  const ofNodes = affinity?.nodeAffinity && nodeAffinity(affinity.nodeAffinity);
+  const ofPods = (group: PodAffinity | undefined): PodAffinity | undefined =>
+    group &&
+    defined({
+      requiredDuringSchedulingIgnoredDuringExecution:
+        group.requiredDuringSchedulingIgnoredDuringExecution?.map((term) =>
+          hostTerm(term, metadata.namespace, context),
+        ),
+      preferredDuringSchedulingIgnoredDuringExecution:
+        group.preferredDuringSchedulingIgnoredDuringExecution?.map(({ weight, podAffinityTerm }) => ({
+          weight,
+          podAffinityTerm: hostTerm(podAffinityTerm, metadata.namespace, context),
+        })),
+    });
+  return defined({
+    nodeAffinity: nodeName ? onNode(nodeName, ofNodes) : ofNodes,
+    podAffinity: ofPods(affinity?.podAffinity),
+    podAntiAffinity: ofPods(affinity?.podAntiAffinity),
+  });
+}
+
+/** A pod created with a node name skips the virtual scheduler; on the host it becomes a hard affinity, as in a DaemonSet. */
+function onNode(nodeName: string, affinity: NodeAffinity = {}): NodeAffinity {
+  const byName: Requirement = { key: 'metadata.name', operator: 'In', values: [nodeName] };
+  const terms = affinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [{}];
+  return {
+    ...affinity,
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: terms.map((term) => ({
+        ...term,
+        matchFields: [...(term.matchFields ?? []), byName],
+      })),
+    },
+  };
+}
+
+/** `matchLabelKeys` need no copy: the virtual API server has merged them into the selector already. */
+function hostTerm(
+  { labelSelector, namespaces, namespaceSelector, topologyKey }: PodAffinityTerm,
+  ownNamespace: string | undefined,
+  context: TranslationContext,
+): PodAffinityTerm {
+  if (!labelSelector) return { topologyKey, ...defined({ labelSelector }) };
+  const listed = namespaces ?? [];
+  const chosen = (): readonly string[] | undefined => {
+    if (!namespaceSelector) return listed.length > 0 ? listed : [ownNamespace ?? ''];
+    if (matchesEverything(namespaceSelector)) return undefined;
+    return [
+      ...new Set([
+        ...listed,
+        ...context.namespacesWith((labels) => matchesSelector(namespaceSelector, labels)),
+      ]),
+    ];
+  };
+  const within = chosen();
+  // No namespace matches: `In` needs a value, and no namespace has an empty name.
+  const places = within && within.length === 0 ? [''] : within;
+  return { topologyKey, labelSelector: hostSelector(labelSelector, context.cluster, places) };
+}
+
+function matchesEverything({ matchLabels, matchExpressions }: LabelSelector): boolean {
+  return Object.keys(matchLabels ?? {}).length === 0 && (matchExpressions ?? []).length === 0;
+}
+
+function hostSpread(
+  constraint: SpreadConstraint,
+  namespace: string | undefined,
+  context: TranslationContext,
+): SpreadConstraint {
+  const { labelSelector, matchLabelKeys = [] } = constraint;
+  const selected = new Set([
+    ...Object.keys(labelSelector?.matchLabels ?? {}),
+    ...(labelSelector?.matchExpressions ?? []).map(({ key }) => key),
+  ]);
+  const keys = labelSelector ? matchLabelKeys.filter((key) => !selected.has(key)).map(hostLabelKey) : [];
+  return {
+    ...spreadConstraint(constraint),
+    ...(labelSelector
+      ? { labelSelector: hostSelector(labelSelector, context.cluster, [namespace ?? '']) }
+      : {}),
+    ...(keys.length > 0 ? { matchLabelKeys: keys } : {}),
+  };
+}

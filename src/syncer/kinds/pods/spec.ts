@@ -1,0 +1,98 @@
+// The spec of a host pod, built field by field from what is known to be safe and what a pod there needs.
+import { SECRETS } from '../../../kube/resource.ts';
+import { defined, fields, list, scalar } from '../../allow-list.ts';
+import { RefusedError, type TranslationContext } from '../../kind.ts';
+import type { Pod, PodSpec } from '../../objects.ts';
+import { appArmorProfile, hostContainer, resources, seccompProfile, seLinuxOptions } from './containers.ts';
+import { dnsSettings } from './dns.ts';
+import { requireIsolation } from './isolation.ts';
+import { placement } from './scheduling.ts';
+import { hostVolume } from './volumes.ts';
+
+type PodSecurityContext = NonNullable<PodSpec['securityContext']>;
+
+/** `containers` is filled in by `hostPodSpec`. */
+const plainSpec = fields<PodSpec>({
+  restartPolicy: scalar,
+  terminationGracePeriodSeconds: scalar,
+  activeDeadlineSeconds: scalar,
+  hostNetwork: scalar,
+  hostPID: scalar,
+  hostIPC: scalar,
+  hostUsers: scalar,
+  shareProcessNamespace: scalar,
+  os: fields<NonNullable<PodSpec['os']>>({ name: scalar }),
+  resources,
+  hostAliases: list(
+    fields<NonNullable<PodSpec['hostAliases']>[number]>({ ip: scalar, hostnames: list(scalar) }),
+  ),
+  readinessGates: list(fields<NonNullable<PodSpec['readinessGates']>[number]>({ conditionType: scalar })),
+  securityContext: fields<PodSecurityContext>({
+    runAsUser: scalar,
+    runAsGroup: scalar,
+    runAsNonRoot: scalar,
+    supplementalGroups: list(scalar),
+    supplementalGroupsPolicy: scalar,
+    fsGroup: scalar,
+    fsGroupChangePolicy: scalar,
+    seccompProfile,
+    appArmorProfile,
+    seLinuxOptions,
+    seLinuxChangePolicy: scalar,
+    sysctls: list(
+      fields<NonNullable<PodSecurityContext['sysctls']>[number]>({ name: scalar, value: scalar }),
+    ),
+  }),
+});
+
+/** @throws RefusedError when the pod asks for what a pod on the host must not have, or cannot have there. */
+export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
+  const spec = pod.spec ?? { containers: [] };
+  requireIsolation(spec, context.profile);
+  requireSupport(spec);
+  const namespace = pod.metadata.namespace;
+  const { initContainers = [], volumes = [], imagePullSecrets = [] } = spec;
+  return defined({
+    ...plainSpec(spec),
+    ...dnsSettings(pod, context),
+    ...placement(pod, context),
+    hostname: hostnameOf(pod),
+    containers: spec.containers.map((container) => hostContainer(container, pod, context)),
+    initContainers: nonEmpty(initContainers.map((container) => hostContainer(container, pod, context))),
+    volumes: nonEmpty(volumes.map((volume) => hostVolume(volume, pod, context))),
+    imagePullSecrets: nonEmpty(
+      imagePullSecrets.flatMap(({ name }) =>
+        name ? [{ name: context.hostName(SECRETS, { namespace, name }) }] : [],
+      ),
+    ),
+    // The workload's identity is inside: its tokens come from the virtual API, none from the host's.
+    serviceAccountName: context.workloadServiceAccount,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+  });
+}
+
+/** Fields whose loss would change what the pod is: refused rather than dropped. */
+function requireSupport({ runtimeClassName, resourceClaims = [] }: PodSpec): void {
+  if (runtimeClassName) {
+    throw new RefusedError(
+      'UnsupportedField',
+      'spec.runtimeClassName: runtime classes are not given to virtual clusters',
+    );
+  }
+  if (resourceClaims.length > 0) {
+    throw new RefusedError(
+      'UnsupportedField',
+      'spec.resourceClaims: device claims are not given to virtual clusters',
+    );
+  }
+}
+
+/** What the kubelet would take from the pod's name, which is another on the host. `spec.hostname` is a DNS label. */
+function hostnameOf({ metadata, spec }: Pod): string {
+  return spec?.hostname || (metadata.name ?? '').slice(0, 63).replaceAll('.', '-').replace(/-+$/, '');
+}
+
+function nonEmpty<T>(values: T[]): T[] | undefined {
+  return values.length > 0 ? values : undefined;
+}

@@ -1,0 +1,152 @@
+// The status of a virtual pod: what the host's kubelet and scheduler report, by an allow-list and with the names inside.
+import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
+import { toVirtualText } from '../../host-text.ts';
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../objects.ts';
+import { resources } from './containers.ts';
+
+/** Conditions that the node and the scheduler decide over; all others on a pod belong to the side that set them. */
+const HOST_CONDITIONS = new Set([
+  'PodScheduled',
+  'PodReadyToStartContainers',
+  'Initialized',
+  'ContainersReady',
+  'Ready',
+  'DisruptionTarget',
+  'PodResizePending',
+  'PodResizeInProgress',
+]);
+
+type State = NonNullable<ContainerStatus['state']>;
+type HostIps = NonNullable<PodStatus['hostIPs']>;
+
+const terminated = fields<NonNullable<State['terminated']>>({
+  containerID: scalar,
+  exitCode: scalar,
+  finishedAt: scalar,
+  message: scalar,
+  reason: scalar,
+  signal: scalar,
+  startedAt: scalar,
+});
+const state = fields<State>({
+  running: fields<NonNullable<State['running']>>({ startedAt: scalar }),
+  terminated,
+  waiting: fields<NonNullable<State['waiting']>>({ message: scalar, reason: scalar }),
+});
+const containerStatus = fields<ContainerStatus>({
+  name: scalar,
+  image: scalar,
+  imageID: scalar,
+  containerID: scalar,
+  ready: scalar,
+  restartCount: scalar,
+  started: scalar,
+  state,
+  lastState: state,
+  allocatedResources: dictionary,
+  resources,
+  volumeMounts: list(
+    fields<NonNullable<ContainerStatus['volumeMounts']>[number]>({
+      name: scalar,
+      mountPath: scalar,
+      readOnly: scalar,
+      recursiveReadOnly: scalar,
+    }),
+  ),
+  user: fields<NonNullable<ContainerStatus['user']>>({
+    linux: fields<NonNullable<NonNullable<ContainerStatus['user']>['linux']>>({
+      gid: scalar,
+      uid: scalar,
+      supplementalGroups: list(scalar),
+    }),
+  }),
+  stopSignal: scalar,
+});
+const condition = fields<PodCondition>({
+  type: scalar,
+  status: scalar,
+  reason: scalar,
+  message: scalar,
+  lastProbeTime: scalar,
+  lastTransitionTime: scalar,
+});
+const plainStatus = fields<PodStatus>({
+  phase: scalar,
+  reason: scalar,
+  message: scalar,
+  hostIP: scalar,
+  hostIPs: list(fields<HostIps[number]>({ ip: scalar })),
+  podIP: scalar,
+  podIPs: list(fields<HostIps[number]>({ ip: scalar })),
+  startTime: scalar,
+  initContainerStatuses: list(containerStatus),
+  containerStatuses: list(containerStatus),
+  ephemeralContainerStatuses: list(containerStatus),
+});
+
+/** The virtual pod with the host pod's status. The QoS class is fixed at creation and stays as it is inside. */
+export function withHostStatus(host: Pod, virtual: Pod): Pod {
+  const tell = (text: string) => toVirtualText(text, host, virtual);
+  const told = tellMessages(plainStatus(host.status ?? {}), tell);
+  const status = defined<PodStatus>({
+    ...told,
+    qosClass: virtual.status?.qosClass,
+    nominatedNodeName: virtual.status?.nominatedNodeName,
+    observedGeneration: observedGeneration(host, virtual),
+    conditions: conditions(host, virtual, tell),
+  });
+  return { ...virtual, status };
+}
+
+/** Generations count apart on both sides: the newest of one stands for the newest of the other. */
+function observedGeneration(host: Pod, virtual: Pod): number | undefined {
+  const observed = host.status?.observedGeneration;
+  if (observed === undefined) return virtual.status?.observedGeneration;
+  return observed === host.metadata.generation
+    ? virtual.metadata.generation
+    : virtual.status?.observedGeneration;
+}
+
+function conditions(host: Pod, virtual: Pod, tell: (text: string) => string): PodCondition[] | undefined {
+  const fromHost = (host.status?.conditions ?? [])
+    .filter(({ type }) => HOST_CONDITIONS.has(type))
+    .map((item) => tellMessages(condition(item), tell));
+  const present = new Set(fromHost.map(({ type }) => type));
+  const ownedInside = (virtual.status?.conditions ?? []).filter(
+    ({ type }) => !HOST_CONDITIONS.has(type) || (type === 'DisruptionTarget' && !present.has(type)),
+  );
+  const all = [...fromHost, ...ownedInside];
+  return all.length > 0 ? all : undefined;
+}
+
+/** Every `message`, at any depth. */
+function tellMessages<T>(value: T, tell: (text: string) => string): T {
+  if (Array.isArray(value)) return value.map((item) => tellMessages(item, tell)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([field, item]) => [
+      field,
+      field === 'message' && typeof item === 'string' ? tell(item) : tellMessages(item, tell),
+    ]),
+  ) as T;
+}
+
+/** The host pod with the conditions of the pod's readiness gates, which are decided inside and waited for by its kubelet. */
+export function withReadinessGates(host: Pod, virtual: Pod): Pod {
+  const gates = new Set((virtual.spec?.readinessGates ?? []).map(({ conditionType }) => conditionType));
+  if (gates.size === 0) return host;
+  const decided = (virtual.status?.conditions ?? []).filter(
+    ({ type }) => gates.has(type) && !HOST_CONDITIONS.has(type),
+  );
+  const types = new Set(decided.map(({ type }) => type));
+  const kept = (host.status?.conditions ?? []).filter(({ type }) => !types.has(type));
+  const current = (host.status?.conditions ?? []).filter(({ type }) => types.has(type));
+  const same = decided.every(({ type, status }) =>
+    current.some((item) => item.type === type && item.status === status),
+  );
+  if (same) return host;
+  return {
+    ...host,
+    status: { ...host.status, conditions: [...kept, ...decided.map((item) => condition(item))] },
+  };
+}

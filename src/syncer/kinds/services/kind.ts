@@ -1,0 +1,141 @@
+// The synced kind Service: the same cluster IP on both sides, the host's kube-proxy serves it.
+import { keyOf, SERVICES } from '../../../kube/resource.ts';
+import { defined, type FieldCopiers, fields, list, scalar } from '../../allow-list.ts';
+import { mergeMetadata, type Notice, type SyncedKind } from '../../kind.ts';
+import { ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
+import type { Service, ServicePort, ServiceSpec } from '../../objects.ts';
+import { hostLabels } from '../../selectors.ts';
+import { INDEX } from '../../stores.ts';
+
+/** The chart has their host Services already: the virtual API itself and the cluster's DNS. */
+const OF_THE_CHART = new Set(['default/kubernetes', 'kube-system/kube-dns']);
+
+export function clusterIpsOf({ spec }: Service): string[] {
+  const addresses = spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : []);
+  return addresses.filter((address) => address !== '' && address !== 'None');
+}
+
+const port = fields<ServicePort>({
+  name: scalar,
+  protocol: scalar,
+  port: scalar,
+  targetPort: scalar,
+  appProtocol: scalar,
+});
+const COPIERS: FieldCopiers<ServiceSpec> = {
+  type: scalar,
+  clusterIP: scalar,
+  clusterIPs: list(scalar),
+  ipFamilies: list(scalar),
+  ipFamilyPolicy: scalar,
+  ports: list(port),
+  sessionAffinity: scalar,
+  sessionAffinityConfig: fields<NonNullable<ServiceSpec['sessionAffinityConfig']>>({
+    clientIP: fields<NonNullable<NonNullable<ServiceSpec['sessionAffinityConfig']>['clientIP']>>({
+      timeoutSeconds: scalar,
+    }),
+  }),
+  externalTrafficPolicy: scalar,
+  internalTrafficPolicy: scalar,
+  trafficDistribution: scalar,
+  publishNotReadyAddresses: scalar,
+  allocateLoadBalancerNodePorts: scalar,
+  loadBalancerSourceRanges: list(scalar),
+};
+const plainSpec = fields<ServiceSpec>(COPIERS);
+const OWNED_FIELDS = new Set([...Object.keys(COPIERS), 'selector']);
+const loadBalancer = fields<NonNullable<NonNullable<Service['status']>['loadBalancer']>>({
+  ingress: list(
+    fields<NonNullable<NonNullable<NonNullable<Service['status']>['loadBalancer']>['ingress']>[number]>({
+      ip: scalar,
+      hostname: scalar,
+      ipMode: scalar,
+      ports: list(fields({ error: scalar, port: scalar, protocol: scalar })),
+    }),
+  ),
+});
+
+export const services: SyncedKind<Service> = {
+  type: SERVICES,
+  when: 'always',
+  indexers: { virtual: { [INDEX.byClusterIp]: clusterIpsOf }, host: { [INDEX.byClusterIp]: clusterIpsOf } },
+  toHost(virtual, { cluster }) {
+    const { spec, metadata } = virtual;
+    // An ExternalName is answered by the DNS inside; on the host it could only lead others astray.
+    if (!spec || spec.type === 'ExternalName' || OF_THE_CHART.has(keyOf(virtual))) return undefined;
+    const selects = Object.keys(spec.selector ?? {}).length > 0;
+    return {
+      metadata: {},
+      spec: defined({
+        ...plainSpec(spec),
+        selector: selects
+          ? { ...hostLabels(spec.selector), ...placeLabels(cluster, metadata.namespace) }
+          : undefined,
+      }),
+    };
+  },
+  merge: mergeService,
+  toVirtual(host, virtual) {
+    const status = defined({
+      ...virtual.status,
+      loadBalancer: loadBalancer(host.status?.loadBalancer ?? {}),
+    });
+    return { ...virtual, spec: withNodePorts(host, virtual), status };
+  },
+  findReserved(virtual, hosts) {
+    const [address] = clusterIpsOf(virtual);
+    const found = address ? hosts.byIndex(INDEX.byClusterIp, address) : [];
+    return found.find(({ metadata: { annotations = {} } }) => {
+      return annotations[ANNOTATION_RESERVED_AT] !== undefined && annotations[ANNOTATION_UID] === undefined;
+    });
+  },
+  notices: droppedFields,
+};
+
+function mergeService(host: Service, desired: Service): Service {
+  const { metadata, spec } = desired;
+  const owned = defined({
+    ...spec,
+    ports: spec?.ports?.map((wanted) => {
+      const nodePort = samePort(host.spec?.ports, wanted)?.nodePort;
+      return { ...wanted, ...(nodePort === undefined || spec.type === 'ClusterIP' ? {} : { nodePort }) };
+    }),
+  });
+  // Fields of the host's own, the port of a health check for one, are left as they are.
+  const kept = Object.fromEntries(
+    Object.entries(host.spec ?? {}).filter(([field]) => !OWNED_FIELDS.has(field)),
+  );
+  return { ...host, metadata: mergeMetadata(host.metadata, metadata), spec: { ...kept, ...owned } };
+}
+
+/** The node ports are the host's to give. */
+function withNodePorts(host: Service, { spec }: Service): ServiceSpec | undefined {
+  if (spec?.type !== 'NodePort' && spec?.type !== 'LoadBalancer') return spec;
+  return {
+    ...spec,
+    ports: spec.ports?.map((own) => {
+      const nodePort = samePort(host.spec?.ports, own)?.nodePort;
+      return nodePort === undefined ? own : { ...own, nodePort };
+    }),
+  };
+}
+
+function samePort(
+  ports: readonly ServicePort[] = [],
+  { port, protocol = 'TCP' }: ServicePort,
+): ServicePort | undefined {
+  return ports.find((other) => other.port === port && (other.protocol ?? 'TCP') === protocol);
+}
+
+function droppedFields({ spec }: Service): Notice[] {
+  const dropped: [string, boolean][] = [
+    ['externalIPs', (spec?.externalIPs ?? []).length > 0],
+    ['loadBalancerIP', Boolean(spec?.loadBalancerIP)],
+    ['loadBalancerClass', Boolean(spec?.loadBalancerClass)],
+  ];
+  return dropped.flatMap(([field, present]) =>
+    present
+      ? [{ reason: 'FieldDropped', message: `spec.${field}: is not given to Services on the host` }]
+      : [],
+  );
+}
