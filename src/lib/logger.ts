@@ -1,9 +1,8 @@
-// Structured logs on standard output. Redaction is by structure: the listed fields never reach a line.
-import { type Logger as PinoLogger, pino } from 'pino';
+// Structured logs on standard output. Redaction is by structure: fields that hold credentials never reach a line.
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { redacted } from './redaction.ts';
 
 export type Logger = PinoLogger;
-
-const SECRET_FIELDS = ['authorization', 'cookie', 'token', 'password', 'secret', 'privateKey', 'kubeconfig'];
 
 export interface LoggerOptions {
   /** The process: `server`, `worker`, `syncer`. */
@@ -11,16 +10,29 @@ export interface LoggerOptions {
   level: string;
 }
 
-export function createLogger({ name, level }: LoggerOptions): Logger {
-  return pino({
-    name,
-    level,
-    base: { name },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    redact: {
-      paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`, `*.headers.${field}`]),
-      censor: '[redacted]',
+export function createLogger(
+  { name, level }: LoggerOptions,
+  destination: DestinationStream = pino.destination(1),
+): Logger {
+  const logger = pino(
+    {
+      name,
+      level,
+      base: { name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: redactedFields },
+      serializers: { err: (error) => redacted(pino.stdSerializers.err(error)) },
     },
-  });
+    destination,
+  );
+  // Pino applies formatters to lines but not to the fields of child loggers; children inherit this method.
+  const child = logger.child;
+  logger.child = function (this: Logger, bindings: object) {
+    return child.call(this, redactedFields(bindings));
+  } as typeof child;
+  return logger;
+}
+
+function redactedFields(fields: object): Record<string, unknown> {
+  return redacted(fields) as Record<string, unknown>;
 }
