@@ -1,0 +1,69 @@
+// Builds images from Dockerfiles with buildah, without a registry: what they build on is handed in.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { contentKey } from './cache.ts';
+import { run } from './command.ts';
+import { type Image, writeLayout } from './oci.ts';
+import type { Progress } from './progress.ts';
+
+export interface KeyedBuild {
+  /** Full reference of the result, registry included. */
+  readonly reference: string;
+  /** Folder that holds the Dockerfile and what it copies. */
+  readonly contextDir: string;
+  /** Build arguments that name images, each with the image itself. */
+  readonly images: Readonly<Record<string, Image>>;
+  /** Hash of everything that goes into the image: it is built and loaded when this changes. */
+  readonly key: string;
+}
+
+const SCRIPT = join(import.meta.dirname, 'build-image.sh');
+const BUILD_TIMEOUT_MS = 10 * 60_000;
+
+/** Builds an image and passes the path of its archive, which is gone afterwards, to `use`. */
+export async function withBuiltImage<T>(
+  build: KeyedBuild,
+  cache: string,
+  progress: Progress,
+  use: (archive: string) => Promise<T>,
+): Promise<T> {
+  progress.step(`building ${build.reference}`);
+  const storage = join(cache, 'buildah');
+  await mkdir(storage, { recursive: true });
+  const folder = await mkdtemp(join(tmpdir(), 'mayfly-image-'));
+  try {
+    const args: string[] = [];
+    const layouts: string[] = [];
+    for (const [argument, image] of Object.entries(build.images)) {
+      const layout = join(folder, argument);
+      await mkdir(layout);
+      await writeLayout(layout, [image]);
+      const name = `localhost/${argument.toLowerCase()}:${contentKey([JSON.stringify(image)])}`;
+      args.push('--build-arg', `${argument}=${name}`);
+      layouts.push(`${name}=${layout}`);
+    }
+    const archive = join(folder, 'image.tar');
+    // In a mount namespace of its own: the storage leaves a mount behind.
+    await run(
+      'unshare',
+      [
+        ...[
+          '--mount',
+          '--propagation=private',
+          'bash',
+          SCRIPT,
+          storage,
+          build.reference,
+          build.contextDir,
+          archive,
+        ],
+        ...[...layouts, '--', ...args],
+      ],
+      { timeoutMs: BUILD_TIMEOUT_MS, env: { ...process.env, BUILDAH_ISOLATION: 'chroot' } },
+    );
+    return await use(archive);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

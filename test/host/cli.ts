@@ -1,0 +1,71 @@
+// npm run host: a real Kubernetes cluster on this machine for tests, demo and benchmarks.
+import { stat } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { externalKubeconfig } from './cluster.ts';
+import { down, up } from './host.ts';
+import { DEFAULT_INSTANCE } from './instance.ts';
+import { loadArchive, loadProjectImage } from './load.ts';
+import { createProgress } from './progress.ts';
+import { type HostStatus, statusOf } from './status.ts';
+
+const progress = createProgress(
+  (line) => process.stderr.write(line),
+  () => performance.now(),
+);
+
+const program = new Command('host')
+  .description('A real Kubernetes cluster on this machine, or the one that MAYFLY_KUBECONFIG names')
+  .option('--name <name>', 'name of the instance', DEFAULT_INSTANCE);
+
+program
+  .command('up')
+  .description('start the cluster, building what is missing; does nothing when it is up')
+  .option('--nodes <count>', 'number of nodes', wholeNumber, 1)
+  .option('--audit', 'log every request to the API server', false)
+  .action(async (options: { nodes: number; audit: boolean }) => {
+    const { name } = program.opts<{ name: string }>();
+    if (!externalKubeconfig()) await up({ name, nodeCount: options.nodes, audit: options.audit }, progress);
+    print(await statusOf(name));
+  });
+
+program
+  .command('down')
+  .description('end the cluster and remove everything that it made')
+  .action(async () => {
+    if (externalKubeconfig()) throw new Error('MAYFLY_KUBECONFIG names a cluster that is not ours to end');
+    await down(program.opts<{ name: string }>().name);
+  });
+
+program
+  .command('status')
+  .description('say whether the cluster is up; the exit code says it too')
+  .action(async () => print(await statusOf(program.opts<{ name: string }>().name)));
+
+program
+  .command('load [archive...]')
+  .description("load image archives; without any, build and load the project's own image")
+  .action(async (archives: string[]) => {
+    const { name } = program.opts<{ name: string }>();
+    if (archives.length === 0) await loadProjectImage(name, progress);
+    for (const archive of archives) {
+      await stat(archive);
+      await loadArchive(name, archive, progress);
+    }
+  });
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a whole number');
+  return Number(text);
+}
+
+function print(status: HostStatus): void {
+  process.stdout.write(`${status.lines.join('\n')}\n`);
+  if (!status.up) process.exitCode = 1;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

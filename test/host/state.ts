@@ -1,0 +1,29 @@
+// What is known of a test host that is up: written as the last act of starting it, removed as the first of ending it.
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { type Instance, planInstance } from './instance.ts';
+
+export interface State {
+  readonly nodeCount: number;
+  readonly audit: boolean;
+}
+
+/** State of the instance; undefined when it is not up, or did not come up completely. */
+export async function readState(name: string): Promise<State | undefined> {
+  const text = await readFile(planInstance(name, 1).stateFile, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as State);
+}
+
+export async function writeState(instance: Instance, state: State): Promise<void> {
+  await writeFile(instance.stateFile, JSON.stringify(state));
+}
+
+export async function removeState(instance: Instance): Promise<void> {
+  await rm(instance.stateFile, { force: true });
+}
+
+/** The plan of an instance that is up. */
+export async function runningInstance(name: string): Promise<Instance> {
+  const state = await readState(name);
+  if (!state) throw new Error(`test host ${name} is not up`);
+  return planInstance(name, state.nodeCount);
+}
