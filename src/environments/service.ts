@@ -227,7 +227,6 @@ export function createEnvironmentService({
         const isPush = existing.spec.pullRequest?.commit !== source.commit;
         const spec: EnvironmentSpec = {
           ...existing.spec,
-          owner: ownerOf(source),
           pullRequest: source,
           expiresAt: isPush ? extendedExpiry(existing, wanted.ttlMs, limits, clock) : existing.spec.expiresAt,
         };
@@ -267,6 +266,7 @@ function labelsOf({ repositoryId, number }: PullRequestId): Record<string, strin
   return { [REPOSITORY_ID_LABEL]: String(repositoryId), [PULL_REQUEST_LABEL]: String(number) };
 }
 
+/** By the name at creation: the owner never changes. */
 function ownerOf({ repository }: PullRequestSource): string {
   return `github:${repository}`;
 }
