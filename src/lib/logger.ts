@@ -1,5 +1,5 @@
 // Structured logs on standard output. Redaction is by structure: fields that hold credentials never reach a line.
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type ChildLoggerOptions, type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { redacted } from './redaction.ts';
 
 export type Logger = PinoLogger;
@@ -27,8 +27,8 @@ export function createLogger(
   );
   // Pino applies formatters to lines but not to the fields of child loggers; children inherit this method.
   const child = logger.child;
-  logger.child = function (this: Logger, bindings: object) {
-    return child.call(this, redactedFields(bindings));
+  logger.child = function (this: Logger, bindings: object, options?: ChildLoggerOptions) {
+    return Reflect.apply(child, this, [redactedFields(bindings), options]);
   } as typeof child;
   return logger;
 }
