@@ -10,7 +10,12 @@ mount -t tmpfs tmpfs /run
 while [ "$1" != -- ]; do
   name=${1%%=*} layout=${1#*=}
   if ! buildah inspect --type image "$name" >/dev/null 2>&1; then
-    buildah tag "$(buildah pull --quiet "oci:$layout")" "$name"
+    # buildah names what it pulls after the path, which not every path allows.
+    mkdir -p /run/layout
+    mount --bind "$layout" /run/layout
+    buildah tag "$(buildah pull --quiet oci:/run/layout)" "$name"
+    buildah rmi localhost/run/layout >/dev/null
+    umount /run/layout
   fi
   shift
 done

@@ -1,6 +1,6 @@
 // Builds images from Dockerfiles with buildah, without a registry: what they build on is handed in.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentKey } from './cache.ts';
 import { run } from './command.ts';
@@ -31,7 +31,9 @@ export async function withBuiltImage<T>(
   progress.step(`building ${build.reference}`);
   const storage = join(cache, 'buildah');
   await mkdir(storage, { recursive: true });
-  const folder = await mkdtemp(join(tmpdir(), 'mayfly-image-'));
+  // Beside the layers, so that they can be linked.
+  const folder = join(cache, `image-${randomUUID()}`);
+  await mkdir(folder);
   try {
     const args: string[] = [];
     const layouts: string[] = [];
