@@ -1,5 +1,5 @@
 // Structured logs on standard output. Redaction is by structure: fields that hold credentials never reach a line.
-import { type ChildLoggerOptions, type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { redacted } from './redaction.ts';
 
 export type Logger = PinoLogger;
@@ -26,10 +26,10 @@ export function createLogger(
     destination,
   );
   // Pino applies formatters to lines but not to the fields of child loggers; children inherit this method.
-  const child = logger.child;
-  logger.child = function (this: Logger, bindings: object, options?: ChildLoggerOptions) {
-    return Reflect.apply(child, this, [redactedFields(bindings), options]);
-  } as typeof child;
+  logger.child = new Proxy(logger.child, {
+    apply: (child, parent, [bindings, options]) =>
+      Reflect.apply(child, parent, [redactedFields(bindings), options]),
+  });
   return logger;
 }
 
