@@ -1,0 +1,200 @@
+// Mayfly as its users have it: installed by Helm on the host cluster, with the chart's own rights, and a GitHub beside it.
+import { createHash, randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { ENVIRONMENTS, type Environment } from '../../src/environments/resource.ts';
+import { isNotFound } from '../../src/kube/errors.ts';
+import { type KubeObject, NAMESPACES, SECRETS, SERVICES } from '../../src/kube/resource.ts';
+import { type ClusterAccess, clusterAccess } from './cluster.ts';
+import { eventually } from './eventually.ts';
+import { startGitHub, type TestGitHub } from './github/github.ts';
+
+/** Where the machine that runs the tests is, as pods of the test host see it. */
+const MACHINE_ADDRESS = process.env.MAYFLY_MACHINE_ADDRESS ?? '172.30.0.1';
+const PREVIEW_DOMAIN = 'preview.test';
+const CHART = 'charts/mayfly';
+const REQUEST_TIMEOUT_MS = 30_000;
+const INSTALL_TIMEOUT_MS = 180_000;
+const UNINSTALL_TIMEOUT_MS = 120_000;
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+export interface InstallOptions {
+  /** Also the release's name. */
+  name: string;
+  /** `--set` values on top of what the tests need. */
+  values?: Record<string, string>;
+}
+
+export interface InstalledMayfly extends AsyncDisposable {
+  namespace: string;
+  cluster: ClusterAccess;
+  github: TestGitHub;
+  /** Where deliveries go. */
+  webhookUrl: string;
+  /** Through the server, with the token of an administrator unless another is given. */
+  api(method: string, path: string, body?: unknown, token?: string): Promise<Answer>;
+  /** What a browser gets that asks for this preview URL. */
+  openPreview(url: string): Promise<Answer>;
+  environment(name: string): Promise<Environment | undefined>;
+  environments(): Promise<Environment[]>;
+  /** Waits until `accept` returns something for the environment, and returns that. */
+  environmentWhen<T>(
+    name: string,
+    what: string,
+    accept: (environment: Environment | undefined) => T | undefined,
+    timeoutMs?: number,
+  ): Promise<T>;
+  uninstall(): Promise<void>;
+}
+
+interface ServiceObject extends KubeObject {
+  spec: { clusterIP: string; ports: { port: number }[] };
+}
+
+export async function installMayfly({ name, values = {} }: InstallOptions): Promise<InstalledMayfly> {
+  const signal = AbortSignal.timeout(INSTALL_TIMEOUT_MS);
+  const cluster = await clusterAccess();
+  const github = await startGitHub({ host: MACHINE_ADDRESS });
+  const token = randomBytes(24).toString('hex');
+  await createNamespace(cluster, name, signal);
+  await createSecret(cluster, name, 'github', {
+    'private-key': github.privateKey,
+    'webhook-secrets': github.webhookSecret,
+  });
+  await createSecret(cluster, name, 'api-tokens', {
+    tests: createHash('sha256').update(token).digest('hex'),
+  });
+  const settings = {
+    'image.tag': 'dev',
+    'redis.image': 'docker.io/library/redis:7',
+    publicUrl: 'http://mayfly.test',
+    previewUrl: `http://${PREVIEW_DOMAIN}`,
+    'github.apiUrl': github.url,
+    'github.appId': String(github.appId),
+    'github.existingSecret': 'github',
+    'apiTokens.existingSecret': 'api-tokens',
+    'apiTokens.admins': '{tests}',
+    'environments.virtualCluster.image.tag': 'dev',
+    ...values,
+  };
+  const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  await cluster.helm(['install', name, CHART, '--namespace', name, '--wait', '--timeout', '150s', ...flags]);
+  const server = await cluster.client.get<ServiceObject>(
+    SERVICES,
+    { namespace: name, name: serverServiceName(name) },
+    { signal },
+  );
+  const address = { host: server.spec.clusterIP, port: server.spec.ports[0]?.port ?? 80 };
+
+  const send = (method: string, path: string, headers: Record<string, string>, body?: string) =>
+    answerOf({ ...address, method, path, headers }, body);
+
+  const environment = async (environmentName: string) =>
+    cluster.client
+      .get<Environment>(
+        ENVIRONMENTS,
+        { namespace: name, name: environmentName },
+        { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
+      )
+      .catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
+
+  const environments = async () => {
+    const options = { namespace: name, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
+    return (await cluster.client.list<Environment>(ENVIRONMENTS, options)).items;
+  };
+
+  const uninstall = async () => {
+    const limit = AbortSignal.timeout(UNINSTALL_TIMEOUT_MS);
+    for (const { metadata } of await environments()) {
+      await cluster.client.delete(
+        ENVIRONMENTS,
+        { namespace: name, name: metadata.name ?? '' },
+        { signal: limit },
+      );
+    }
+    await eventually(async () => ((await environments()).length === 0 ? true : undefined), {
+      what: 'every environment is torn down',
+      timeoutMs: UNINSTALL_TIMEOUT_MS,
+      signal: limit,
+    });
+    await cluster.helm(['uninstall', name, '--namespace', name, '--wait']);
+    await cluster.kubectl(['delete', 'namespace', name, '--wait', '--timeout=60s']);
+    await cluster.client.close();
+    await github.stop();
+  };
+
+  return {
+    namespace: name,
+    cluster,
+    github,
+    webhookUrl: `http://${address.host}:${address.port}/v1/webhooks/github`,
+    api: (method, path, body, bearer = token) =>
+      send(
+        method,
+        path,
+        {
+          host: 'mayfly.test',
+          authorization: `Bearer ${bearer}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body === undefined ? undefined : JSON.stringify(body),
+      ),
+    openPreview: (url) => {
+      const { host, pathname, search } = new URL(url);
+      return send('GET', pathname + search, { host });
+    },
+    environment,
+    environments,
+    environmentWhen: (environmentName, what, accept, timeoutMs = 60_000) =>
+      eventually(async () => accept(await environment(environmentName)), { what, timeoutMs }),
+    uninstall,
+    [Symbol.asyncDispose]: uninstall,
+  };
+}
+
+/** As the chart names it: the release's name, with `mayfly` in it. */
+function serverServiceName(release: string): string {
+  return `${release.includes('mayfly') ? release : `${release}-mayfly`}-server`;
+}
+
+async function createNamespace({ client }: ClusterAccess, name: string, signal: AbortSignal): Promise<void> {
+  await client.create(NAMESPACES, { metadata: { name } }, { signal });
+}
+
+async function createSecret(
+  { client }: ClusterAccess,
+  namespace: string,
+  name: string,
+  stringData: Record<string, string>,
+): Promise<void> {
+  const secret = { metadata: { namespace, name }, stringData };
+  await client.create(SECRETS, secret, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+}
+
+function answerOf(
+  options: { host: string; port: number; method: string; path: string; headers: Record<string, string> },
+  body?: string,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { ...options, agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
+      (response) => {
+        text(response).then(
+          (content) =>
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: content }),
+          reject,
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
