@@ -1,7 +1,9 @@
 // Entries of the cache folder: made once per key, complete or absent, whoever is interrupted.
 import { createHash, randomUUID } from 'node:crypto';
 import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+
+const UNFINISHED = '.unfinished-';
 
 /** A short hash over strings, unambiguous about where one ends. */
 export function contentKey(parts: readonly (string | Uint8Array)[]): string {
@@ -21,11 +23,12 @@ export async function exists(path: string): Promise<boolean> {
 
 /**
  * Returns `path`, a folder that `make` fills when it does not exist. It is filled under another name and
- * renamed when complete; of two makers at once the first wins.
+ * renamed when complete; of two makers at once the first wins. What killed makers left is removed.
  */
 export async function cachedFolder(path: string, make: (folder: string) => Promise<void>): Promise<string> {
   if (await exists(path)) return path;
-  const unfinished = `${path}.tmp-${randomUUID()}`;
+  await removeAbandoned(path);
+  const unfinished = `${path}${UNFINISHED}${process.pid}-${randomUUID()}`;
   await mkdir(unfinished, { recursive: true });
   try {
     await make(unfinished);
@@ -35,6 +38,17 @@ export async function cachedFolder(path: string, make: (folder: string) => Promi
     if (!(await exists(path))) throw error;
   }
   return path;
+}
+
+/** A maker whose process id is in use again keeps its folder until that process has ended too. */
+async function removeAbandoned(path: string): Promise<void> {
+  const prefix = `${basename(path)}${UNFINISHED}`;
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    const maker = Number(name.slice(prefix.length).split('-')[0]);
+    if (name.startsWith(prefix) && !(await exists(`/proc/${maker}`))) {
+      await rm(join(dirname(path), name), { recursive: true, force: true });
+    }
+  }
 }
 
 /** A hash over a file, or over the names and contents of everything in a folder. */

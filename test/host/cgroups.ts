@@ -1,6 +1,6 @@
 // Control groups of a test host: one subtree per instance in every hierarchy of the machine, version 1 or 2.
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const REMOVE_TIMEOUT_MS = 10_000;
@@ -50,13 +50,14 @@ export async function cgroupProcesses(path: string): Promise<number[]> {
   return [...pids];
 }
 
-/** Removes a cgroup without processes, and everything below it, from every hierarchy. */
+/** Removes a cgroup without processes, everything below it, and its parent when that is empty, from every hierarchy. */
 export async function removeCgroup(path: string): Promise<void> {
   const deadlineMs = Date.now() + REMOVE_TIMEOUT_MS;
   for (const hierarchy of await cgroupHierarchies()) {
     for (const folder of (await subtree(join(hierarchy, path))).reverse()) {
       await removeFolder(folder, deadlineMs);
     }
+    await rmdir(dirname(join(hierarchy, path))).catch(ignoreInUse);
   }
 }
 
@@ -99,4 +100,8 @@ async function inheritCpuset(parent: string, folder: string): Promise<void> {
     if (own?.trim() !== '') continue;
     await writeFile(join(folder, file), await readFile(join(parent, file), 'utf8')).catch(() => undefined);
   }
+}
+
+function ignoreInUse(error: NodeJS.ErrnoException): void {
+  if (!['EBUSY', 'ENOENT', 'ENOTEMPTY'].includes(error.code ?? '')) throw error;
 }

@@ -1,5 +1,12 @@
-// Which certificates and kubeconfigs a cluster needs, and which of them each node holds.
-import { createAuthority, createSigningKeys, kubeconfig } from './certificates.ts';
+// The certificates and kubeconfigs of a test host, made anew each time it starts: which there are, and which node holds them.
+import { stringify } from 'yaml';
+import {
+  type Authority,
+  createAuthority,
+  createLeaf,
+  createSigningKeys,
+  type PemPair,
+} from '../../src/certificates/issue.ts';
 import type { Instance, NodePlan } from './instance.ts';
 import { apiServerUrl } from './units.ts';
 
@@ -10,75 +17,89 @@ export interface Credentials {
   filesOf(node: NodePlan): Readonly<Record<string, string>>;
 }
 
-export async function createCredentials(instance: Instance, now: Date): Promise<Credentials> {
-  const authority = await createAuthority('kubernetes', now);
-  const frontProxy = await createAuthority('front-proxy-ca', now);
-  const server = apiServerUrl(instance);
+type Files = Readonly<Record<string, string>>;
 
-  const client = async (commonName: string, organization?: string) =>
-    kubeconfig(
-      server,
-      authority.certificate,
-      await authority.issue({ commonName, ...(organization ? { organization } : {}) }),
-      instance.name,
+const LIFETIME_MS = 365 * 24 * 60 * 60_000;
+
+export async function createCredentials(instance: Instance, nowMs: number): Promise<Credentials> {
+  const validity = { nowMs, lifetimeMs: LIFETIME_MS };
+  const plan = (name: 'ca' | 'front-proxy-ca') => ({ name, commonName: name, organization: instance.name });
+  const ca = await createAuthority(plan('ca'), validity);
+  const frontProxy = await createAuthority(plan('front-proxy-ca'), validity);
+
+  const client = (commonName: string, organization?: string, authority: Authority = ca) =>
+    createLeaf(
+      { name: commonName, authority: 'ca', commonName, organization, usage: 'client', names: [] },
+      authority,
+      validity,
     );
-  const pair = async (name: string, issued: Promise<{ certificate: string; key: string }>) => {
-    const { certificate, key } = await issued;
-    return { [`${name}.crt`]: certificate, [`${name}.key`]: key };
-  };
+  const server = (commonName: string, names: readonly string[]) =>
+    createLeaf({ name: commonName, authority: 'ca', commonName, usage: 'server', names }, ca, validity);
+  const config = async (user: string, group?: string) =>
+    kubeconfig(apiServerUrl(instance), ca.pem.public, await client(user, group), instance.name);
 
   const signing = await createSigningKeys();
-  const controlPlane = {
-    'front-proxy-ca.crt': frontProxy.certificate,
-    'service-account.key': signing.privateKey,
-    'service-account.pub': signing.publicKey,
-    ...(await pair('front-proxy-client', frontProxy.issue({ commonName: 'front-proxy-client' }))),
-    ...(await pair(
-      'apiserver',
-      authority.issue({
-        commonName: 'kube-apiserver',
-        dnsNames: [
-          'localhost',
-          'kubernetes',
-          'kubernetes.default',
-          'kubernetes.default.svc',
-          'kubernetes.default.svc.cluster.local',
-        ],
-        ipAddresses: [
-          '127.0.0.1',
-          instance.kubernetesServiceIp,
-          ...instance.nodes.map((node) => node.address),
-        ],
-      }),
-    )),
-    ...(await pair(
-      'apiserver-kubelet-client',
-      authority.issue({ commonName: 'kube-apiserver-kubelet-client', organization: 'system:masters' }),
-    )),
-    'kube-controller-manager.kubeconfig': await client('system:kube-controller-manager'),
-    'kube-scheduler.kubeconfig': await client('system:kube-scheduler'),
+  const proxy = await config('system:kube-proxy');
+  const controlPlane: Files = {
+    'front-proxy-ca.crt': frontProxy.pem.public,
+    'service-account.key': signing.private,
+    'service-account.pub': signing.public,
+    ...pairFiles('front-proxy-client', await client('front-proxy-client', undefined, frontProxy)),
+    ...pairFiles('apiserver', await server('kube-apiserver', apiServerNames(instance))),
+    ...pairFiles('apiserver-kubelet-client', await client('kube-apiserver-kubelet-client', 'system:masters')),
+    'kube-controller-manager.kubeconfig': await config('system:kube-controller-manager'),
+    'kube-scheduler.kubeconfig': await config('system:kube-scheduler'),
   };
-  const proxy = await client('system:kube-proxy');
-  const nodeFiles = new Map<string, Readonly<Record<string, string>>>();
+  const files = new Map<string, Files>();
   for (const node of instance.nodes) {
-    nodeFiles.set(node.name, {
+    const user = `system:node:${node.name}`;
+    files.set(node.name, {
       ...(node.role === 'control-plane' ? controlPlane : {}),
-      'ca.crt': authority.certificate,
+      'ca.crt': ca.pem.public,
       'kube-proxy.kubeconfig': proxy,
-      'kubelet.kubeconfig': await client(`system:node:${node.name}`, 'system:nodes'),
-      ...(await pair(
-        'kubelet',
-        authority.issue({
-          commonName: `system:node:${node.name}`,
-          organization: 'system:nodes',
-          dnsNames: [node.name],
-          ipAddresses: [node.address],
-        }),
-      )),
+      'kubelet.kubeconfig': await config(user, 'system:nodes'),
+      ...pairFiles('kubelet', await server(user, [node.name, node.address])),
     });
   }
   return {
-    admin: await client('kubernetes-admin', 'system:masters'),
-    filesOf: (node) => nodeFiles.get(node.name) ?? {},
+    admin: await config('kubernetes-admin', 'system:masters'),
+    filesOf: (node) => files.get(node.name) ?? {},
   };
+}
+
+function apiServerNames(instance: Instance): string[] {
+  return [
+    'localhost',
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+    '127.0.0.1',
+    instance.kubernetesServiceIp,
+    ...instance.nodes.map((node) => node.address),
+  ];
+}
+
+function pairFiles(name: string, pair: PemPair): Files {
+  return { [`${name}.crt`]: pair.public, [`${name}.key`]: pair.private };
+}
+
+function kubeconfig(server: string, authority: string, client: PemPair, name: string): string {
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': name,
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': base64(authority) } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    users: [
+      {
+        name,
+        user: {
+          'client-certificate-data': base64(client.public),
+          'client-key-data': base64(client.private),
+        },
+      },
+    ],
+  });
 }

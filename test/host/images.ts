@@ -12,7 +12,7 @@ import {
 } from './binaries.ts';
 import { cachedFolder, contentKey } from './cache.ts';
 import { run } from './command.ts';
-import { type Image, type ImageConfig, type Layer, layerOf, packLayer } from './oci.ts';
+import { digestLayer, type Image, type ImageConfig, type Layer, packLayer, readLayer } from './oci.ts';
 import type { Progress } from './progress.ts';
 
 export const PAUSE_IMAGE = 'registry.k8s.io/pause:3.10';
@@ -23,11 +23,12 @@ export const BUSYBOX_IMAGE = 'docker.io/library/busybox:1.35.0';
 export const BASE_IMAGE = 'localhost/mayfly-base:bookworm';
 
 const BIND_LOW_PORTS = 'cap_net_bind_service=+ep';
+const LAYER_FILE = 'layer.tar';
 const DEBIAN_SUITE = 'bookworm';
 const DEBIAN_TIMEOUT_MS = 10 * 60_000;
 
 /** Raised when the way images are made changes, so that cached layers are made again. */
-const RECIPE = '1';
+const RECIPE = '2';
 
 /** Makes what is missing and returns every image of the host. */
 export async function buildImages(binaries: Binaries, cache: string, progress: Progress): Promise<Image[]> {
@@ -99,11 +100,11 @@ export async function cachedLayer(
       await mkdir(root);
       await chmod(root, 0o755);
       await fill(root);
-      await packLayer(root, join(unfinished, 'layer.tar'));
+      await packLayer(root, join(unfinished, LAYER_FILE));
       await run('rm', ['-rf', root]);
     },
   );
-  return layerOf(join(folder, 'layer.tar'));
+  return readLayer(join(folder, LAYER_FILE));
 }
 
 /** What a static program expects to find: users, a writable /tmp. */
@@ -185,12 +186,13 @@ async function debianLayer(
       [
         ...['--quiet', '--variant=essential', `--include=${packages.join(',')}`],
         '--dpkgopt=path-exclude=/usr/share/{doc,man,locale,info}/*',
-        ...[DEBIAN_SUITE, join(unfinished, 'layer.tar')],
+        ...[DEBIAN_SUITE, join(unfinished, LAYER_FILE)],
       ],
       { timeoutMs: DEBIAN_TIMEOUT_MS },
     );
+    await digestLayer(join(unfinished, LAYER_FILE));
   });
-  return layerOf(join(folder, 'layer.tar'));
+  return readLayer(join(folder, LAYER_FILE));
 }
 
 /**

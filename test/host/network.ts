@@ -1,6 +1,6 @@
 // The network of a test host: one namespace per node, joined by a bridge in a namespace of its own, and
 // one link from the machine. Nothing leads from the nodes to the outside.
-import { readdir } from 'node:fs/promises';
+import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from './cache.ts';
 import { run, tryRun } from './command.ts';
@@ -46,6 +46,15 @@ export async function removeNetwork(instance: Instance): Promise<void> {
   const ownsUplink = await exists(netnsPath(instance.fabricNetns));
   for (const name of await listNetns(instance)) await run('ip', ['netns', 'delete', name]);
   if (ownsUplink) await tryRun('ip', ['link', 'delete', instance.uplink]);
+  await removeNetnsRoot();
+}
+
+/** The first named namespace of a machine makes this folder a mount point; the last of ours undoes that. */
+async function removeNetnsRoot(): Promise<void> {
+  const names = await readdir(NETNS_ROOT).catch(() => undefined);
+  if (names?.length !== 0) return;
+  await tryRun('umount', [NETNS_ROOT]);
+  await rmdir(NETNS_ROOT);
 }
 
 function fabricLinks(instance: Instance): string[] {

@@ -1,7 +1,7 @@
 // Container images without a registry or a daemon: layers from folders or tar files, images as OCI layouts.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { link, mkdir, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { run } from './command.ts';
@@ -38,19 +38,25 @@ const PATH_ENV = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 const EPOCH = '1970-01-01T00:00:00Z';
 
 /** Packs a folder, file capabilities included, the same bytes for the same content. */
-export async function packLayer(folder: string, file: string): Promise<Layer> {
+export async function packLayer(folder: string, file: string): Promise<void> {
   await run('tar', [
     ...['--create', '--file', file, '--directory', folder, '--sort=name', '--mtime=@0', '--numeric-owner'],
     ...['--format=posix', '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime'],
     ...['--xattrs', '--xattrs-include=security.capability', '.'],
   ]);
-  return layerOf(file);
+  await digestLayer(file);
 }
 
-export async function layerOf(file: string): Promise<Layer> {
+/** Writes the digest of a layer beside it: reading hundreds of megabytes once is enough. */
+export async function digestLayer(file: string): Promise<void> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash);
-  return { file, digest: `sha256:${hash.digest('hex')}`, sizeBytes: (await stat(file)).size };
+  await writeFile(`${file}.digest`, `sha256:${hash.digest('hex')}`);
+}
+
+/** A layer that was packed or digested before. */
+export async function readLayer(file: string): Promise<Layer> {
+  return { file, digest: await readFile(`${file}.digest`, 'utf8'), sizeBytes: (await stat(file)).size };
 }
 
 /** Writes images that may share layers as one OCI layout in an existing, empty folder. */

@@ -4,7 +4,8 @@ import { type Instance, planInstance } from './instance.ts';
 
 export interface State {
   readonly nodeCount: number;
-  readonly audit: boolean;
+  /** Hash over everything that the instance was made of. */
+  readonly version: string;
 }
 
 /** State of the instance; undefined when it is not up, or did not come up completely. */
