@@ -173,7 +173,7 @@ function kubelet({ instance, node, binaries, etc }: UnitOptions): Unit {
         resolvConf: `${etc}/resolv.conf`,
         cgroupDriver: 'cgroupfs',
         cgroupRoot: node.cgroup,
-        cgroupsPerQOS: false,
+        cgroupsPerQOS: true,
         enforceNodeAllocatable: [],
         failSwapOn: false,
         oomScoreAdj: 0,
