@@ -1,5 +1,6 @@
 // Where the virtual API server may connect to. It dials on a tenant's word (Node, Endpoints, webhook URL, APIService), so
 // only what the host says belongs to this cluster is reachable, and what the operator listed. Pure.
+import { ADMISSION_HOST } from '../../certificates/plan.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import { ANNOTATION_UID } from '../names.ts';
 import type { Node, Pod, Service } from '../objects.ts';
@@ -29,8 +30,6 @@ export type Decision =
   | { kind: 'external'; target: Authority }
   | { kind: 'refused'; reason: string };
 
-/** Resolved by nobody: the syncer itself answers, when the API server calls the syncer's own webhook. */
-export const ADMISSION_HOST = 'admission.syncer.mayfly.internal';
 const ADMISSION_PORT = 443;
 const KUBELET_PORT = 10_250;
 
