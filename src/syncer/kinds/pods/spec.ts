@@ -11,11 +11,16 @@ import { hostVolume } from './volumes.ts';
 
 type PodSecurityContext = NonNullable<PodSpec['securityContext']>;
 
+/**
+ * The chart's ResourceQuota has the scope `Terminating`, which counts pods with a deadline: that makes workloads countable and
+ * leaves the control plane's pod out. Whoever asks for no deadline gets the longest there is, 68 years.
+ */
+const LONGEST_DEADLINE_SECONDS = 2 ** 31 - 1;
+
 /** `containers` is filled in by `hostPodSpec`. */
 const plainSpec = fields<PodSpec>({
   restartPolicy: scalar,
   terminationGracePeriodSeconds: scalar,
-  activeDeadlineSeconds: scalar,
   hostNetwork: scalar,
   hostPID: scalar,
   hostIPC: scalar,
@@ -57,6 +62,7 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
     ...dnsSettings(pod, context),
     ...placement(pod, context),
     hostname: hostnameOf(pod),
+    activeDeadlineSeconds: spec.activeDeadlineSeconds ?? LONGEST_DEADLINE_SECONDS,
     containers: spec.containers.map((container) => hostContainer(container, pod, context)),
     initContainers: nonEmpty(initContainers.map((container) => hostContainer(container, pod, context))),
     volumes: nonEmpty(volumes.map((volume) => hostVolume(volume, pod, context))),
