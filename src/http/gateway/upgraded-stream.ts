@@ -1,0 +1,35 @@
+// The byte stream between a client and an API server after both agreed on another protocol.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Duplex, pipeline } from 'node:stream';
+import type { UpgradeResult } from '../../kube/upgrade.ts';
+import { removeHopByHop } from './headers.ts';
+
+type Upgraded = Extract<UpgradeResult, { kind: 'upgraded' }>;
+
+/** Answers the client with the server's own head, then carries bytes both ways until either side ends or breaks. */
+export function joinStreams(client: Duplex, clientHead: Buffer, upgraded: Upgraded): void {
+  const { socket: server, head: serverHead, status, statusMessage, rawHeaders } = upgraded;
+  const lines = [`HTTP/1.1 ${status} ${statusMessage}`];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
+  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  if (serverHead.length > 0) client.write(serverHead);
+  if (clientHead.length > 0) server.write(clientHead);
+  const end = () => {
+    client.destroy();
+    server.destroy();
+  };
+  pipeline(client, server, (error) => error && end());
+  pipeline(server, client, (error) => error && end());
+  client.once('close', end);
+  server.once('close', end);
+}
+
+/** The server did not upgrade: its answer, framed anew for the client. */
+export function sendUpgradeAnswer(response: ServerResponse, answer: IncomingMessage): void {
+  const { statusCode = 502, headers } = answer;
+  removeHopByHop(headers);
+  delete headers['transfer-encoding'];
+  delete headers['set-cookie'];
+  response.writeHead(statusCode, headers);
+  pipeline(answer, response, (error) => error && response.destroy());
+}
