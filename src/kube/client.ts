@@ -229,7 +229,7 @@ export function createKubeClient(transport: KubeTransport): KubeClient {
       const { signal, namespace, idleTimeoutMs, ...selection } = options;
       const query = { ...selection, watch: true, allowWatchBookmarks: true };
       const call: Call = { method: 'GET', path: resourcePath(type, { namespace }), query };
-      const body = await send(call, signal, DEFAULT_TIMEOUT_MS, true);
+      const body = await send(call, signal, Math.min(DEFAULT_TIMEOUT_MS, idleTimeoutMs), true);
       yield* jsonLines(body, {
         maxLineBytes: MAX_EVENT_BYTES,
         idleTimeoutMs,
