@@ -13,6 +13,7 @@ import {
 import { cachedFolder, contentKey } from './cache.ts';
 import { run } from './command.ts';
 import { digestLayer, type Image, type ImageConfig, type Layer, packLayer, readLayer } from './oci.ts';
+import { downloadPackage } from './packages.ts';
 import type { Progress } from './progress.ts';
 
 export const PAUSE_IMAGE = 'registry.k8s.io/pause:3.10';
@@ -154,12 +155,7 @@ function busyboxLayer(layers: string, progress: Progress): Promise<Layer> {
     progress.step('fetching busybox');
     const download = `${root}-download`;
     await mkdir(download);
-    // apt writes the file as a user of its own.
-    await chmod(download, 0o777);
-    await run('apt-get', ['download', '-q', 'busybox-static'], {
-      cwd: download,
-      timeoutMs: DEBIAN_TIMEOUT_MS,
-    });
+    await downloadPackage('busybox-static', download);
     await run('sh', ['-c', `dpkg-deb --fsys-tarfile *.deb | tar -x -C ${root} ./bin/busybox`], {
       cwd: download,
     });

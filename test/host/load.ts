@@ -1,6 +1,7 @@
 // Puts images into the cluster under test: archives, images built from a Dockerfile, and the project's own.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
 import { type KeyedBuild, withBuiltImage } from './builder.ts';
 import { externalKubeconfig } from './cluster.ts';
 import { run, tryRun } from './command.ts';
@@ -11,69 +12,97 @@ import type { Progress } from './progress.ts';
 import { projectImageBuild } from './project-image.ts';
 import { runningInstance } from './state.ts';
 
+/** A cluster that takes image archives, and remembers which builds it holds. */
+interface Target {
+  load(archive: string): Promise<void>;
+  holds(build: KeyedBuild): Promise<boolean>;
+  remember(build: KeyedBuild): Promise<void>;
+}
+
 const IMPORT_TIMEOUT_MS = 5 * 60_000;
 
-/** Builds the project's own image and loads it. */
+/** Builds the project's own image and loads it, unless the cluster has it already. */
 export async function loadProjectImage(name: string, progress: Progress): Promise<void> {
-  await loadBuild(name, await projectImageBuild(cacheDir(), progress), progress);
+  const target = await findTarget(name);
+  await loadInto(target, await projectImageBuild(cacheDir(), progress), progress);
 }
 
 /** Builds an image and loads it, unless the cluster has it already. */
 export async function loadBuild(name: string, build: KeyedBuild, progress: Progress): Promise<void> {
-  const instance = externalKubeconfig() ? undefined : await runningInstance(name);
-  if (instance && (await loadedKey(instance, build.reference)) === build.key) {
+  await loadInto(await findTarget(name), build, progress);
+}
+
+/** Loads an archive as `docker save` or `buildah push docker-archive:` writes it. */
+export async function loadArchive(name: string, archive: string, progress: Progress): Promise<void> {
+  const target = await findTarget(name);
+  progress.step(`loading ${archive}`);
+  await target.load(archive);
+}
+
+async function loadInto(target: Target, build: KeyedBuild, progress: Progress): Promise<void> {
+  if (await target.holds(build)) {
     progress.step(`${build.reference} is loaded`);
     return;
   }
   await installPackages(progress);
-  await withBuiltImage(build, cacheDir(), progress, (archive) => loadArchive(name, archive, progress));
-  if (instance) await recordLoaded(instance, build.reference, build.key);
+  await withBuiltImage(build, cacheDir(), progress, async (archive) => {
+    progress.step(`loading ${build.reference}`);
+    await target.load(archive);
+  });
+  await target.remember(build);
+  progress.step(`${build.reference} is loaded`);
 }
 
-/** Loads an archive as `docker save`, `buildah push docker-archive:` or `oci-archive:` write it. */
-export async function loadArchive(name: string, archive: string, progress: Progress): Promise<void> {
+async function findTarget(name: string): Promise<Target> {
   const external = externalKubeconfig();
-  if (external) return loadIntoExternal(external, archive);
-  for (const node of (await runningInstance(name)).nodes) {
-    progress.step(`importing into ${node.name}`);
-    await run(
-      'ctr',
-      ['--address', await containerdSocket(node), '--namespace', 'k8s.io', 'images', 'import', archive],
-      {
-        timeoutMs: IMPORT_TIMEOUT_MS,
-      },
-    );
-  }
+  return external ? externalTarget(external) : instanceTarget(await runningInstance(name));
+}
+
+function instanceTarget(instance: Instance): Target {
+  const record = ({ reference }: KeyedBuild) =>
+    join(instance.stateDir, 'loaded', encodeURIComponent(reference));
+  return {
+    async load(archive) {
+      for (const node of instance.nodes) {
+        const address = ['--address', await containerdSocket(node), '--namespace', 'k8s.io'];
+        await run('ctr', [...address, 'images', 'import', archive], { timeoutMs: IMPORT_TIMEOUT_MS });
+      }
+    },
+    async holds(build) {
+      return (await readFile(record(build), 'utf8').catch(() => undefined)) === build.key;
+    },
+    async remember(build) {
+      const path = record(build);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, build.key);
+    },
+  };
 }
 
 /** kind and k3d name their contexts after themselves and the cluster. */
-async function loadIntoExternal(kubeconfig: string, archive: string): Promise<void> {
-  const context = (await readFile(kubeconfig, 'utf8')).match(/^current-context: *"?([^"\n]*)"?$/m)?.[1] ?? '';
-  const [, tool, cluster] = context.match(/^(kind|k3d)-(.*)$/) ?? [];
-  const commands: Readonly<Record<string, readonly string[]>> = {
-    kind: ['load', 'image-archive', archive, '--name', cluster ?? ''],
-    k3d: ['image', 'import', archive, '--cluster', cluster ?? ''],
-  };
-  const command = commands[tool ?? ''];
+async function externalTarget(kubeconfig: string): Promise<Target> {
+  const context = currentContext(await readFile(kubeconfig, 'utf8'));
+  const [, tool, cluster] = context.match(/^(kind|k3d)-(.+)$/) ?? [];
   const found = tool ? await tryRun(tool, ['version']).catch(() => undefined) : undefined;
-  if (!tool || !command || found?.code !== 0) {
+  if (tool === undefined || cluster === undefined || found?.code !== 0) {
     throw new Error(
-      `the cluster of context "${context}" is not one of kind or k3d: push the image to a registry that it reads`,
+      `context "${context}" is not a cluster of an installed kind or k3d: push the image to a registry that it reads`,
     );
   }
-  await run(tool, command, { timeoutMs: IMPORT_TIMEOUT_MS });
+  return {
+    async load(archive) {
+      const args =
+        tool === 'kind'
+          ? ['load', 'image-archive', archive, '--name', cluster]
+          : ['image', 'import', archive, '--cluster', cluster];
+      await run(tool, args, { timeoutMs: IMPORT_TIMEOUT_MS });
+    },
+    holds: async () => false,
+    remember: async () => undefined,
+  };
 }
 
-function recordPath(instance: Instance, reference: string): string {
-  return join(instance.stateDir, 'loaded', encodeURIComponent(reference));
-}
-
-async function loadedKey(instance: Instance, reference: string): Promise<string | undefined> {
-  return readFile(recordPath(instance, reference), 'utf8').catch(() => undefined);
-}
-
-async function recordLoaded(instance: Instance, reference: string, key: string): Promise<void> {
-  const path = recordPath(instance, reference);
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, key);
+function currentContext(kubeconfig: string): string {
+  const parsed = parse(kubeconfig) as { 'current-context'?: string } | null;
+  return parsed?.['current-context'] ?? '';
 }

@@ -1,7 +1,8 @@
 // Debian packages that the test host needs; installed when one of their programs is missing.
+import { chmod } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { exists } from './cache.ts';
-import { run } from './command.ts';
+import { run, tryRun } from './command.ts';
 import type { Progress } from './progress.ts';
 
 /** Each package with a program that it brings: a name on the path or an absolute path. */
@@ -24,7 +25,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-const INSTALL_TIMEOUT_MS = 10 * 60_000;
+const APT_TIMEOUT_MS = 10 * 60_000;
 
 export async function installPackages(progress: Progress): Promise<void> {
   const missing: string[] = [];
@@ -33,12 +34,28 @@ export async function installPackages(progress: Progress): Promise<void> {
   }
   if (missing.length === 0) return;
   progress.step(`installing Debian packages: ${missing.join(' ')}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update', '-q'], { env, timeoutMs: INSTALL_TIMEOUT_MS });
+  await updateIndex();
   await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...missing], {
-    env,
-    timeoutMs: INSTALL_TIMEOUT_MS,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    timeoutMs: APT_TIMEOUT_MS,
   });
+}
+
+/** Downloads a Debian package, without installing it, into an existing folder. */
+export async function downloadPackage(name: string, folder: string): Promise<void> {
+  const download = () =>
+    tryRun('apt-get', ['download', '-q', name], { cwd: folder, timeoutMs: APT_TIMEOUT_MS });
+  // apt writes the file as a user of its own.
+  await chmod(folder, 0o777);
+  if ((await download()).code === 0) return;
+  await updateIndex();
+  const result = await download();
+  if (result.code !== 0) throw new Error(`cannot download ${name}: ${result.stderr.trim()}`);
+}
+
+/** A source that we do not need may fail; what is missing then shows when packages are asked for. */
+async function updateIndex(): Promise<void> {
+  await tryRun('apt-get', ['update', '-q'], { timeoutMs: APT_TIMEOUT_MS });
 }
 
 /** Root's login shell has the sbin folders on its path; other shells may not. */
