@@ -25,6 +25,8 @@ export const INDEX = {
   byInternalIp: 'byInternalIp',
   /** Virtual endpoint slices by their Service: `namespace/name`. */
   byService: 'byService',
+  /** Virtual endpoint slices by each address of their endpoints. */
+  byAddress: 'byAddress',
 } as const;
 
 /** What the network parts of the syncer read. */

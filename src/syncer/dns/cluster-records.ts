@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import type { ReadStore } from '../../kube/store.ts';
 import { canonicalAddress } from '../../lib/ip-address.ts';
 import type { EndpointSlice, Namespace, Service } from '../objects.ts';
+import { INDEX } from '../stores.ts';
 
 /**
  * Virtual stores. `services` has the index `byClusterIp`; `endpointSlices` has `byService` (`namespace/name` of the Service)
@@ -166,7 +167,7 @@ function headlessServices(stores: ZoneStores, key: string): NamedService[] {
 function readyEndpoints(stores: ZoneStores, key: string): Endpoint[] {
   const withNotReady = stores.services.get(key)?.spec?.publishNotReadyAddresses === true;
   return stores.endpointSlices
-    .byIndex('byService', key)
+    .byIndex(INDEX.byService, key)
     .filter(({ addressType }) => addressType !== 'FQDN')
     .flatMap(({ endpoints, ports }) =>
       (endpoints ?? [])
@@ -181,9 +182,9 @@ function readyEndpoints(stores: ZoneStores, key: string): Endpoint[] {
 
 /** The names an address has: that of the Service whose cluster IP it is, else those of the ready endpoints that have it. */
 export function clusterNamesOf(address: string, stores: ZoneStores): string[] {
-  const service = stores.services.byIndex('byClusterIp', address)[0];
+  const service = stores.services.byIndex(INDEX.byClusterIp, address)[0];
   if (service) return [`${service.metadata.name}.${service.metadata.namespace}.svc`];
-  const names = stores.endpointSlices.byIndex('byAddress', address).flatMap((slice) => {
+  const names = stores.endpointSlices.byIndex(INDEX.byAddress, address).flatMap((slice) => {
     const key = serviceKeyOf(slice);
     if (!key) return [];
     const [namespace, name] = key.split('/');
