@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KUBERNETES_VERSION } from '../host/binaries.ts';
 import { run, tryRun } from '../host/command.ts';
 import { planInstance } from '../host/instance.ts';
 import { machineState } from '../host/machine-state.ts';
@@ -58,6 +59,31 @@ spec:
   volumes: [{ name: data, persistentVolumeClaim: { claimName: data } }]
 `;
 
+/** A pod that asks the image for its version with no capability but these. */
+function apiServerPod(name: string, capabilities: string[]): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name,
+          image: `registry.k8s.io/kube-apiserver:${KUBERNETES_VERSION}`,
+          command: ['kube-apiserver', '--version'],
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 1000,
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'], add: capabilities },
+          },
+        },
+      ],
+    },
+  });
+}
+
 async function host(...args: string[]): Promise<string> {
   return run(process.execPath, [CLI, '--name', NAME, ...args], { timeoutMs: UP_TIMEOUT_MS });
 }
@@ -111,6 +137,8 @@ describe('the test host', () => {
     beforeAll(async () => {
       await host('up', '--nodes', '2');
       await kubectl(['apply', '-f', '-'], WORKLOAD);
+      await kubectl(['apply', '-f', '-'], apiServerPod('capable', ['NET_BIND_SERVICE']));
+      await kubectl(['apply', '-f', '-'], apiServerPod('incapable', []));
       await kubectl(['rollout', 'status', 'daemonset/web', '--timeout=60s']);
       await kubectl(['wait', '--for=condition=Ready', 'pod/writer', '--timeout=60s']);
     }, UP_TIMEOUT_MS);
@@ -131,6 +159,13 @@ describe('the test host', () => {
 
     it('provisions volumes and serves logs', async () => {
       expect(await kubectl(['logs', 'writer'])).toBe('written\n');
+    });
+
+    it('keeps the file capability of the kube-apiserver image, as upstream has it', async () => {
+      await kubectl(['wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/capable', '--timeout=30s']);
+      await kubectl(['wait', '--for=jsonpath={.status.phase}=Failed', 'pod/incapable', '--timeout=30s']);
+      expect(await kubectl(['logs', 'capable'])).toBe(`Kubernetes ${KUBERNETES_VERSION}\n`);
+      expect(await kubectl(['logs', 'incapable'])).toContain('operation not permitted');
     });
 
     it('has no route to the outside', async () => {
