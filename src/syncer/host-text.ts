@@ -1,18 +1,49 @@
-// Text that the host wrote about an object, told with the names inside: it may not show where on the host a tenant lives.
+// Text that the host wrote about an object, told with the names inside: it must not show where on the host a tenant lives.
 import type { KubeObject } from '../kube/resource.ts';
+import type { Reference, TranslationContext } from './kind.ts';
 
-/** `text` with the host object's uid, name and namespace replaced by the virtual ones. */
-export function toVirtualText(text: string, host: KubeObject, virtual: KubeObject): string {
-  const replacements: [string | undefined, string | undefined][] = [
+/**
+ * A function that replaces, in text about `host`, its uid, name and namespace and the host names of what `virtual` refers to.
+ * @param references what `virtual` refers to; asked for only when there is text.
+ */
+export function createTeller(
+  host: KubeObject,
+  virtual: KubeObject,
+  references: () => readonly Reference[],
+  context: Pick<TranslationContext, 'hostName'>,
+): (text: string) => string {
+  let replacements: readonly Replacement[] | undefined;
+  return (text) => {
+    replacements ??= replacementsFor(host, virtual, references(), context);
+    return replacements.reduce((told, { word, by }) => told.replace(word, () => by), text);
+  };
+}
+
+interface Replacement {
+  word: RegExp;
+  by: string;
+}
+
+function replacementsFor(
+  host: KubeObject,
+  virtual: KubeObject,
+  references: readonly Reference[],
+  context: Pick<TranslationContext, 'hostName'>,
+): Replacement[] {
+  const names: [string | undefined, string | undefined][] = [
     [host.metadata.uid, virtual.metadata.uid],
     [host.metadata.name, virtual.metadata.name],
+    ...references.map((reference): [string, string] => [
+      context.hostName(reference.type, reference),
+      reference.name,
+    ]),
     [host.metadata.namespace, virtual.metadata.namespace],
   ];
-  return replacements.reduce((told, [from, to]) => (from ? replaceWord(told, from, to ?? '') : told), text);
+  return names.flatMap(([from, to]) => (from ? [{ word: wholeWord(from), by: to ?? '' }] : []));
 }
 
 /** Whole names only: a namespace `a` leaves the letter in other words alone. */
-function replaceWord(text: string, word: string, replacement: string): string {
+function wholeWord(word: string): RegExp {
   const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return text.replace(new RegExp(`(?<![A-Za-z0-9-])${escaped}(?![A-Za-z0-9-])`, 'g'), () => replacement);
+  return new RegExp(`(?<![A-Za-z0-9-])${escaped}(?![A-Za-z0-9-])`, 'g');
 }

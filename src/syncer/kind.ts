@@ -1,6 +1,13 @@
 // What a synced kind is: pure functions and a few facts. The engine does everything else, once for all kinds.
 // Nothing here or in kinds/ does I/O, reads a clock, logs, or changes its input.
-import type { KubeObject, ObjectMeta, ObjectName, OwnerReference, ResourceType } from '../kube/resource.ts';
+import type {
+  KubeObject,
+  ObjectKey,
+  ObjectMeta,
+  ObjectName,
+  OwnerReference,
+  ResourceType,
+} from '../kube/resource.ts';
 import type { ReadStore } from '../kube/store.ts';
 import { MayflyError } from '../lib/errors.ts';
 import {
@@ -77,6 +84,16 @@ export type Step<T> =
   /** A write that the host API takes through a sub-resource only. */
   | { do: 'write-host'; subresource: string; object: T };
 
+/** What else to look at again when an object changes. */
+export interface Observation {
+  side: Side;
+  type: ResourceType;
+  /** Keys of the objects that the changed one concerns. */
+  keys(changed: KubeObject): readonly ObjectKey[];
+}
+
+export type Side = 'virtual' | 'host';
+
 export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
 export interface SyncedKind<T extends KubeObject> {
@@ -100,8 +117,13 @@ export interface SyncedKind<T extends KubeObject> {
   references?(virtual: T): readonly Reference[];
   /** Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared. */
   step?(virtual: T, host: T | undefined): Step<T> | undefined;
-  /** A host object made for this virtual object before it existed. */
-  findReserved?(virtual: T, hosts: ReadStore<T>): T | undefined;
+  /**
+   * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have
+   * arrived in the local copy yet.
+   */
+  findReserved?(virtual: T, hosts: ReadStore<T>): T | 'not-seen' | undefined;
+  /** Changes of other objects that concern objects of this kind; its own of both sides and its references are a matter of course. */
+  readonly observes?: readonly Observation[];
   notices?(virtual: T, context: TranslationContext): readonly Notice[];
 }
 

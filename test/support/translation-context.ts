@@ -19,7 +19,13 @@ export function translationContext(
   return {
     cluster: 'vc',
     hostNamespace: 'host-ns',
-    owner: { apiVersion: 'v1', kind: 'ConfigMap', name: 'vc-anchor', uid: 'anchor-uid', blockOwnerDeletion: false },
+    owner: {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      name: 'vc-anchor',
+      uid: 'anchor-uid',
+      blockOwnerDeletion: false,
+    },
     profile: 'baseline',
     api: { clusterIp: '10.96.0.10', port: 443 },
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
@@ -29,7 +35,9 @@ export function translationContext(
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
     service: (name) => services.find((service) => keyOf(service) === objectKey(name)),
     namespacesWith: (matches) =>
-      namespaces.filter(({ metadata }) => matches(metadata.labels ?? {})).map(({ metadata }) => metadata.name ?? ''),
+      namespaces
+        .filter(({ metadata }) => matches(metadata.labels ?? {}))
+        .map(({ metadata }) => metadata.name ?? ''),
     dataKeys: ({ type, ...name }) => {
       const objects: readonly (ConfigMap | Secret)[] = type.plural === 'secrets' ? secrets : configMaps;
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});

@@ -1,6 +1,6 @@
 // Which ServiceAccount tokens a pod mounts, and how the host Secret that holds them is laid out.
-import type { ObjectMeta } from '../../kube/resource.ts';
-import { hostName } from '../names.ts';
+import type { ObjectKey, ObjectMeta } from '../../kube/resource.ts';
+import { ANNOTATION_TOKENS_OF, hostName } from '../names.ts';
 import type { Pod } from '../objects.ts';
 
 /** A token that a projected volume of a pod asks for. */
@@ -22,6 +22,12 @@ export function tokenKey(volume: string, source: number): string {
 
 export function tokenSecretName(cluster: string, { namespace, name = '' }: ObjectMeta): string {
   return hostName(cluster, 'pods/tokens', { namespace, name });
+}
+
+/** The pod whose tokens a host Secret holds; nothing for other objects. */
+export function tokensOf({ annotations }: ObjectMeta): ObjectKey[] {
+  const pod = annotations?.[ANNOTATION_TOKENS_OF];
+  return pod === undefined ? [] : [pod];
 }
 
 export function tokenProjections({ spec }: Pod): TokenProjection[] {

@@ -1,5 +1,5 @@
 // The synced kind EndpointSlice: only hand-made ones, of Services without a selector. The host makes all others itself.
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { ENDPOINT_SLICES, objectKey, SERVICES } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import {
@@ -11,6 +11,7 @@ import {
 } from '../../kind.ts';
 import type { EndpointSlice } from '../../objects.ts';
 import { INDEX } from '../../stores.ts';
+import { hasSelector, isOfTheChart } from '../services/kind.ts';
 
 const LABEL_SERVICE = 'kubernetes.io/service-name';
 const LABEL_MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
@@ -44,13 +45,16 @@ export const endpointSlices: SyncedKind<EndpointSlice> = {
   indexers: {
     virtual: {
       [INDEX.byService]: (slice) => [serviceOf(slice) ?? []].flat().map((service) => objectKey(service)),
+      [INDEX.byAddress]: ({ endpoints }) => [
+        ...new Set((endpoints ?? []).flatMap(({ addresses }) => addresses)),
+      ],
     },
   },
   toHost(virtual, context) {
     const reference = serviceOf(virtual);
     const service = reference && context.service(reference);
     if (!reference || !service || service.spec?.type === 'ExternalName') return undefined;
-    if (Object.keys(service.spec?.selector ?? {}).length > 0 || !virtual.endpoints) return undefined;
+    if (hasSelector(service) || isOfTheChart(objectKey(reference)) || !virtual.endpoints) return undefined;
     requireOwnAddresses(virtual, context);
     return defined({
       metadata: {
@@ -70,15 +74,17 @@ export const endpointSlices: SyncedKind<EndpointSlice> = {
   references: (virtual) => [serviceOf(virtual) ?? []].flat(),
 };
 
-const SPECIAL = new BlockList();
-SPECIAL.addSubnet('0.0.0.0', 8);
-SPECIAL.addSubnet('127.0.0.0', 8);
-SPECIAL.addSubnet('169.254.0.0', 16);
-SPECIAL.addSubnet('224.0.0.0', 3);
-SPECIAL.addSubnet('::', 127, 'ipv6');
-SPECIAL.addSubnet('fe80::', 10, 'ipv6');
-SPECIAL.addSubnet('ff00::', 8, 'ipv6');
-SPECIAL.addSubnet('::ffff:0:0', 96, 'ipv6');
+// One list per family: a list checks an IPv4 address against IPv6 rules too, in its mapped spelling.
+const SPECIAL_IPV4 = new BlockList();
+const SPECIAL_IPV6 = new BlockList();
+SPECIAL_IPV4.addSubnet('0.0.0.0', 8);
+SPECIAL_IPV4.addSubnet('127.0.0.0', 8);
+SPECIAL_IPV4.addSubnet('169.254.0.0', 16);
+SPECIAL_IPV4.addSubnet('224.0.0.0', 3);
+SPECIAL_IPV6.addSubnet('::', 127, 'ipv6');
+SPECIAL_IPV6.addSubnet('fe80::', 10, 'ipv6');
+SPECIAL_IPV6.addSubnet('ff00::', 8, 'ipv6');
+SPECIAL_IPV6.addSubnet('::ffff:0:0', 96, 'ipv6');
 
 /**
  * Endpoints made by hand may be anywhere but on the node itself, on its link (metadata services live there), or on the
@@ -103,5 +109,12 @@ function requireOwnAddresses(
 }
 
 function isSpecial(address: string): boolean {
-  return isIP(address) === 0 || SPECIAL.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  switch (isIP(address)) {
+    case 4:
+      return SPECIAL_IPV4.check(address, 'ipv4');
+    case 6:
+      return SPECIAL_IPV6.check(address, 'ipv6');
+    default:
+      return true;
+  }
 }

@@ -1,9 +1,10 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
-import { PODS } from '../../../kube/resource.ts';
+import { PODS, SECRETS } from '../../../kube/resource.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
 import type { Container, Pod } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
+import { tokensOf } from '../../tokens/projections.ts';
 import { downwardAnnotations } from './downward-api.ts';
 import { podStep } from './life.ts';
 import { podReferences } from './references.ts';
@@ -28,9 +29,11 @@ export const pods: SyncedKind<Pod> = {
     spec: hostPodSpec(virtual, context),
   }),
   merge: mergePod,
-  toVirtual: (host, virtual) => withHostStatus(host, virtual),
+  toVirtual: withHostStatus,
   toHostStatus: withReadinessGates,
   references: podReferences,
+  // Its tokens, where somebody deleted or changed them.
+  observes: [{ side: 'host', type: SECRETS, keys: ({ metadata }) => tokensOf(metadata) }],
   step: podStep,
   notices: tolerationNotices,
 };

@@ -1,8 +1,10 @@
 // The status of a virtual pod: what the host's kubelet and scheduler report, by an allow-list and with the names inside.
 import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
-import { toVirtualText } from '../../host-text.ts';
+import { createTeller } from '../../host-text.ts';
+import type { TranslationContext } from '../../kind.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../objects.ts';
 import { resources } from './containers.ts';
+import { podReferences } from './references.ts';
 
 /** Conditions that the node and the scheduler decide over; all others on a pod belong to the side that set them. */
 const HOST_CONDITIONS = new Set([
@@ -85,8 +87,8 @@ const plainStatus = fields<PodStatus>({
 });
 
 /** The virtual pod with the host pod's status. The QoS class is fixed at creation and stays as it is inside. */
-export function withHostStatus(host: Pod, virtual: Pod): Pod {
-  const tell = (text: string) => toVirtualText(text, host, virtual);
+export function withHostStatus(host: Pod, virtual: Pod, context: TranslationContext): Pod {
+  const tell = createTeller(host, virtual, () => podReferences(virtual), context);
   const told = tellMessages(plainStatus(host.status ?? {}), tell);
   const status = defined<PodStatus>({
     ...told,

@@ -1,5 +1,5 @@
 // The synced kind Service: the same cluster IP on both sides, the host's kube-proxy serves it.
-import { keyOf, SERVICES } from '../../../kube/resource.ts';
+import { keyOf, type ObjectKey, SERVICES } from '../../../kube/resource.ts';
 import { defined, type FieldCopiers, fields, list, scalar } from '../../allow-list.ts';
 import { mergeMetadata, type Notice, type SyncedKind } from '../../kind.ts';
 import { ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
@@ -9,6 +9,15 @@ import { INDEX } from '../../stores.ts';
 
 /** The chart has their host Services already: the virtual API itself and the cluster's DNS. */
 const OF_THE_CHART = new Set(['default/kubernetes', 'kube-system/kube-dns']);
+
+export function isOfTheChart(service: ObjectKey): boolean {
+  return OF_THE_CHART.has(service);
+}
+
+/** Without one, its endpoints are made by hand. */
+export function hasSelector({ spec }: Service): boolean {
+  return Object.keys(spec?.selector ?? {}).length > 0;
+}
 
 export function clusterIpsOf({ spec }: Service): string[] {
   const addresses = spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : []);
@@ -62,13 +71,12 @@ export const services: SyncedKind<Service> = {
   toHost(virtual, { cluster }) {
     const { spec, metadata } = virtual;
     // An ExternalName is answered by the DNS inside; on the host it could only lead others astray.
-    if (!spec || spec.type === 'ExternalName' || OF_THE_CHART.has(keyOf(virtual))) return undefined;
-    const selects = Object.keys(spec.selector ?? {}).length > 0;
+    if (!spec || spec.type === 'ExternalName' || isOfTheChart(keyOf(virtual))) return undefined;
     return {
       metadata: {},
       spec: defined({
         ...plainSpec(spec),
-        selector: selects
+        selector: hasSelector(virtual)
           ? { ...hostLabels(spec.selector), ...placeLabels(cluster, metadata.namespace) }
           : undefined,
       }),
@@ -85,9 +93,11 @@ export const services: SyncedKind<Service> = {
   findReserved(virtual, hosts) {
     const [address] = clusterIpsOf(virtual);
     const found = address ? hosts.byIndex(INDEX.byClusterIp, address) : [];
-    return found.find(({ metadata: { annotations = {} } }) => {
-      return annotations[ANNOTATION_RESERVED_AT] !== undefined && annotations[ANNOTATION_UID] === undefined;
-    });
+    const reserved = found.find(
+      ({ metadata: { annotations = {} } }) =>
+        annotations[ANNOTATION_RESERVED_AT] !== undefined && annotations[ANNOTATION_UID] === undefined,
+    );
+    return reserved ?? (address ? 'not-seen' : undefined);
   },
   notices: droppedFields,
 };

@@ -1,0 +1,568 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createMemoryApiServer } from '../../../test/support/memory-api-server.ts';
+import {
+  configMapOnHost,
+  type HarnessOptions,
+  hostKey,
+  place,
+  podNamed,
+  podOnHost,
+  type SyncerHarness,
+  secretOnHost,
+  start,
+  startSyncer,
+} from '../../../test/support/syncer-harness.ts';
+import type { ListOptions } from '../../kube/client.ts';
+import { KubeError } from '../../kube/errors.ts';
+import {
+  CONFIG_MAPS,
+  ENDPOINT_SLICES,
+  EVENTS,
+  type KubeObject,
+  NAMESPACES,
+  NODES,
+  PODS,
+  type ResourceType,
+  SECRETS,
+  SERVICES,
+} from '../../kube/resource.ts';
+import type { ConfigMap, EndpointSlice, Event, Node, Pod, Secret, Service } from '../objects.ts';
+
+let syncer: SyncerHarness;
+const run = async (options?: HarnessOptions) => {
+  syncer = await startSyncer(options);
+  return syncer;
+};
+
+afterEach(() => syncer?.stop());
+
+const usesConfig = (name: string) => ({ volumes: [{ name: 'config', configMap: { name } }] });
+const configMap = (key: string, data: Record<string, string>): ConfigMap => {
+  const [namespace = '', name = ''] = key.split('/');
+  return { metadata: { namespace, name }, data };
+};
+const eventsOn = (name: string) =>
+  syncer.virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name);
+const podInside = (key: string) => syncer.virtual.get<Pod>(PODS, key);
+
+describe('copying to the host', () => {
+  it('creates the host copy of a pod, marked as ours', async () => {
+    const { virtual, host } = await run();
+    const { metadata } = virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    expect(podOnHost(host, 'default/web')?.metadata).toMatchObject({
+      labels: { 'mayfly.dev/cluster': 'vc', 'mayfly.dev/virtual-namespace': 'default' },
+      annotations: {
+        'mayfly.dev/virtual-name': 'web',
+        'mayfly.dev/virtual-namespace': 'default',
+        'mayfly.dev/virtual-uid': metadata.uid,
+        'mayfly.dev/store-uid': 'store-1',
+      },
+      ownerReferences: [{ name: 'vc-anchor' }],
+    });
+  });
+
+  it('makes no write for objects that have not changed, not even after a restart', async () => {
+    const { virtual, host } = await run();
+    virtual.put(CONFIG_MAPS, configMap('default/settings', { a: '1' }));
+    virtual.put(PODS, podNamed('default/web', usesConfig('settings')));
+    virtual.put(SERVICES, {
+      metadata: { namespace: 'default', name: 'web' },
+      spec: {
+        selector: { app: 'web' },
+        ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+        type: 'ClusterIP',
+      },
+    } as Service);
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    place(host, 'default/web');
+    start(host, 'default/web');
+    await vi.waitFor(() => expect(podInside('default/web')?.status?.phase).toBe('Running'));
+    await syncer.quiet();
+    await syncer.stop();
+    const before = [virtual.writes().length, host.writes().length];
+    await run({ virtual, host });
+    await syncer.quiet();
+    expect([virtual.writes().length, host.writes().length]).toEqual(before);
+  });
+
+  it('restores a host config map that somebody edited or deleted (F13)', async () => {
+    const { virtual, host } = await run();
+    virtual.put(CONFIG_MAPS, configMap('default/settings', { a: '1' }));
+    virtual.put(PODS, podNamed('default/web', usesConfig('settings')));
+    await vi.waitFor(() => expect(configMapOnHost(host, 'default/settings')).toBeDefined());
+    host.change<ConfigMap>(CONFIG_MAPS, hostKey('configmaps', 'default/settings'), (object) => {
+      object.data = { a: 'edited', b: '2' };
+    });
+    await vi.waitFor(() => expect(configMapOnHost(host, 'default/settings')?.data).toEqual({ a: '1' }));
+    host.remove(CONFIG_MAPS, hostKey('configmaps', 'default/settings'));
+    await vi.waitFor(() => expect(configMapOnHost(host, 'default/settings')?.data).toEqual({ a: '1' }));
+  });
+
+  it('leaves labels and annotations of the host alone', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    host.change<Pod>(PODS, hostKey('pods', 'default/web'), ({ metadata }) => {
+      metadata.annotations = { ...metadata.annotations, 'cni.example.com/ip': '10.0.0.1' };
+    });
+    virtual.change<Pod>(PODS, 'default/web', ({ metadata }) => {
+      metadata.labels = { app: 'other' };
+    });
+    await vi.waitFor(() =>
+      expect(Object.values(podOnHost(host, 'default/web')?.metadata.labels ?? {})).toContain('other'),
+    );
+    expect(podOnHost(host, 'default/web')?.metadata.annotations).toMatchObject({
+      'cni.example.com/ip': '10.0.0.1',
+    });
+  });
+});
+
+describe('references', () => {
+  it('copies config maps and secrets exactly while something refers to them', async () => {
+    const { virtual, host } = await run();
+    virtual.put(CONFIG_MAPS, configMap('default/settings', { a: '1' }));
+    virtual.put(CONFIG_MAPS, configMap('default/unused', { a: '1' }));
+    virtual.put(SECRETS, {
+      metadata: { namespace: 'default', name: 'pull' },
+      type: 'Opaque',
+      data: {},
+    } as Secret);
+    virtual.put(
+      PODS,
+      podNamed('default/web', { ...usesConfig('settings'), imagePullSecrets: [{ name: 'pull' }] }),
+    );
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    expect(configMapOnHost(host, 'default/settings')).toBeDefined();
+    expect(secretOnHost(host, 'default/pull')).toBeDefined();
+    virtual.remove(PODS, 'default/web');
+    await vi.waitFor(() => expect(host.list(CONFIG_MAPS)).toEqual([]));
+    await vi.waitFor(() => expect(host.list(SECRETS)).toEqual([]));
+  });
+
+  it('creates a pod only after everything it refers to is there', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', usesConfig('settings')));
+    virtual.put(CONFIG_MAPS, configMap('default/settings', { a: '1' }));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    const order = host
+      .writes()
+      .filter(({ verb }) => verb === 'create')
+      .map(({ type }) => type.plural);
+    expect(order.indexOf('configmaps')).toBeLessThanOrEqual(order.indexOf('pods'));
+  });
+
+  it('does not hold a pod back for what does not exist inside', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', usesConfig('missing')));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    virtual.put(CONFIG_MAPS, configMap('default/missing', { a: '1' }));
+    await vi.waitFor(() => expect(configMapOnHost(host, 'default/missing')).toBeDefined());
+  });
+});
+
+describe('the life of a pod', () => {
+  const running = async (options?: HarnessOptions) => {
+    const { virtual, host } = await run(options);
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    place(host, 'default/web');
+    start(host, 'default/web');
+    await vi.waitFor(() => expect(podInside('default/web')?.status?.phase).toBe('Running'));
+    return syncer;
+  };
+
+  it('binds it to the node the host chose, after that Node exists inside', async () => {
+    const { virtual } = await running();
+    expect(podInside('default/web')).toMatchObject({
+      spec: { nodeName: 'node-1' },
+      status: { phase: 'Running', podIP: '10.244.0.7', qosClass: 'BestEffort' },
+    });
+    expect(virtual.get<Node>(NODES, 'node-1')).toMatchObject({
+      metadata: { labels: { 'kubernetes.io/hostname': 'node-1' } },
+      status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] },
+    });
+    const writes = virtual.writes().map(({ type, subresource }) => `${type.plural}/${subresource ?? ''}`);
+    expect(writes.indexOf('nodes/')).toBeLessThan(writes.indexOf('pods/binding'));
+  });
+
+  it('ends gracefully: the host pod first, with the same grace period, then the virtual one', async () => {
+    const { virtual, host } = await running();
+    const name = { namespace: 'default', name: 'web' };
+    await virtual.client.delete(PODS, name, { signal: AbortSignal.timeout(1000), gracePeriodSeconds: 7 });
+    await vi.waitFor(() =>
+      expect(podOnHost(host, 'default/web')?.metadata.deletionGracePeriodSeconds).toBe(7),
+    );
+    expect(podInside('default/web')).toBeDefined();
+    host.remove(PODS, hostKey('pods', 'default/web'));
+    await vi.waitFor(() => expect(podInside('default/web')).toBeUndefined());
+  });
+
+  it('goes inside when somebody deletes it on the host (F13)', async () => {
+    const { host } = await running();
+    host.remove(PODS, hostKey('pods', 'default/web'));
+    await vi.waitFor(() => expect(podInside('default/web')).toBeUndefined());
+  });
+
+  it('is not deleted inside because the host shows an empty list by mistake (F1)', async () => {
+    const { virtual, host } = await running();
+    await syncer.stop();
+    const list = host.client.list;
+    host.client.list = async <T extends KubeObject>(type: ResourceType, options: ListOptions) => {
+      const page = await list<T>(type, options);
+      return type.plural === 'pods' ? { ...page, items: [] } : page;
+    };
+    await run({ virtual, host });
+    await vi.waitFor(() =>
+      expect(host.requests.some(({ verb, type }) => verb === 'get' && type === PODS)).toBe(true),
+    );
+    expect(podInside('default/web')).toBeDefined();
+    host.client.list = list;
+  });
+
+  it('is created again when it was deleted on the host before it had a node', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    const { uid } = podOnHost(host, 'default/web')?.metadata ?? {};
+    host.remove(PODS, hostKey('pods', 'default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')?.metadata.uid).not.toBe(uid));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    expect(podInside('default/web')).toBeDefined();
+  });
+
+  it('takes its place only after an earlier pod of that name has left the host', async () => {
+    const { virtual, host } = await running();
+    virtual.remove(PODS, 'default/web');
+    const { metadata } = virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')?.metadata.deletionTimestamp).toBeDefined());
+    host.remove(PODS, hostKey('pods', 'default/web'));
+    await vi.waitFor(() =>
+      expect(podOnHost(host, 'default/web')?.metadata.annotations?.['mayfly.dev/virtual-uid']).toBe(
+        metadata.uid,
+      ),
+    );
+  });
+
+  it('is not created on the host while it has scheduling gates', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', { schedulingGates: [{ name: 'wait' }] }));
+    await syncer.quiet();
+    expect(podOnHost(host, 'default/web')).toBeUndefined();
+    virtual.change<Pod>(PODS, 'default/web', ({ spec }) => {
+      if (spec) spec.schedulingGates = [];
+    });
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+  });
+
+  it('carries the conditions of readiness gates to the host', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', { readinessGates: [{ conditionType: 'example.com/ready' }] }));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    place(host, 'default/web');
+    await vi.waitFor(() => expect(podInside('default/web')?.spec?.nodeName).toBe('node-1'));
+    virtual.change<Pod>(PODS, 'default/web', ({ status }) => {
+      status?.conditions?.push({ type: 'example.com/ready', status: 'True' });
+    });
+    await vi.waitFor(() =>
+      expect(podOnHost(host, 'default/web')?.status?.conditions).toContainEqual({
+        type: 'example.com/ready',
+        status: 'True',
+      }),
+    );
+    expect(podInside('default/web')?.status?.conditions).toContainEqual({
+      type: 'example.com/ready',
+      status: 'True',
+    });
+  });
+});
+
+describe('whose an object is', () => {
+  it('finds the host pod again that it created before a crash, and makes no second one (F12)', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.stop();
+    place(host, 'default/web');
+    start(host, 'default/web');
+    await run({ virtual, host });
+    await vi.waitFor(() => expect(podInside('default/web')?.status?.phase).toBe('Running'));
+    expect(host.list(PODS)).toHaveLength(1);
+    expect(host.writes().filter(({ verb, type }) => verb === 'create' && type === PODS)).toHaveLength(1);
+  });
+
+  it('never touches an object of somebody else that has the same name (T10)', async () => {
+    const host = createMemoryApiServer();
+    const [namespace = '', name = ''] = hostKey('pods', 'default/web').split('/');
+    const theirs = host.put(PODS, {
+      metadata: {
+        namespace,
+        name,
+        labels: { 'mayfly.dev/cluster': 'other' },
+        annotations: { 'mayfly.dev/virtual-uid': 'x', 'mayfly.dev/store-uid': 'store-1' },
+      },
+    });
+    const { virtual } = await run({ host });
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    expect(eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused', type: 'Warning' });
+    expect(host.get(PODS, `${namespace}/${name}`)).toEqual(theirs);
+  });
+
+  it('deletes host objects whose virtual object went while nobody watched (F4)', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.stop();
+    virtual.remove(PODS, 'default/web');
+    await run({ virtual, host });
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeUndefined());
+  });
+
+  it('deletes nothing when the store was replaced while nobody watched', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.stop();
+    const replaced = createMemoryApiServer();
+    replaced.put(NAMESPACES, { metadata: { name: 'kube-system', uid: 'store-2' } });
+    replaced.put(PODS, podNamed('default/web'));
+    const onStoreReplaced = vi.fn();
+    await run({ virtual: replaced, host, onStoreReplaced });
+    await vi.waitFor(() => expect(onStoreReplaced).toHaveBeenCalledOnce());
+    await syncer.quiet();
+    expect(podOnHost(host, 'default/web')?.metadata.annotations?.['mayfly.dev/store-uid']).toBe('store-1');
+    expect(host.writes().filter(({ verb }) => verb !== 'create')).toEqual([]);
+    expect(eventsOn('web').map(({ reason }) => reason)).toEqual(['StoreReplaced']);
+  });
+
+  it('deletes nothing when the store is emptied under its eyes, even before it sees the new kube-system', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web'));
+    virtual.put(SERVICES, {
+      metadata: { namespace: 'default', name: 'web' },
+      spec: { ports: [{ port: 80 }] },
+    } as Service);
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await vi.waitFor(() => expect(host.list(SERVICES)).toHaveLength(1));
+    // The namespaces disappear from the API, and the syncer's own copy of them is kept behind.
+    virtual.intercept = ({ verb, type }) => {
+      if (verb === 'get' && type === NAMESPACES) {
+        throw new KubeError({
+          status: 404,
+          reason: 'NotFound',
+          message: 'namespaces "kube-system" not found',
+        });
+      }
+    };
+    virtual.remove(PODS, 'default/web');
+    virtual.remove(SERVICES, 'default/web');
+    await syncer.quiet();
+    expect(podOnHost(host, 'default/web')).toBeDefined();
+    expect(host.list(SERVICES)).toHaveLength(1);
+  });
+});
+
+describe('what the host refuses', () => {
+  const quotaFull = () => {
+    throw new KubeError({
+      status: 403,
+      reason: 'Forbidden',
+      message: `pods "${hostKey('pods', 'default/web').split('/')[1]}" is forbidden: exceeded quota`,
+    });
+  };
+
+  it('becomes one event on the virtual pod, with its own name, and recovers when there is room (F16)', async () => {
+    const { virtual, host } = await run();
+    host.intercept = ({ verb, type }) => {
+      if (verb === 'create' && type === PODS) quotaFull();
+    };
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() =>
+      expect(
+        host.requests.filter(({ verb, type }) => verb === 'create' && type === PODS).length,
+      ).toBeGreaterThan(2),
+    );
+    expect(eventsOn('web')).toMatchObject([
+      { reason: 'SyncFailed', type: 'Warning', message: 'pods "web" is forbidden: exceeded quota' },
+    ]);
+    host.intercept = undefined;
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined(), { timeout: 5_000 });
+  });
+
+  it('says once why a pod may not reach the host, and makes no request for it', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', { hostNetwork: true }));
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    expect(eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused' });
+    expect(eventsOn('web')[0]?.message).toMatch(/^spec\.hostNetwork: .*ForbiddenByProfile/);
+    virtual.change<Pod>(PODS, 'default/web', ({ metadata }) => {
+      metadata.annotations = { changed: 'yes' };
+    });
+    await syncer.quiet();
+    expect(eventsOn('web')).toHaveLength(1);
+    expect(host.writes()).toEqual([]);
+  });
+});
+
+describe('services', () => {
+  const service = (spec: Service['spec']): Service => ({
+    metadata: { namespace: 'default', name: 'web' },
+    spec,
+  });
+
+  it('adopts the Service that was reserved for its cluster IP, under the name it has', async () => {
+    const { virtual, host } = await run();
+    virtual.put(
+      SERVICES,
+      service({ clusterIP: '10.96.7.7', selector: { app: 'web' }, ports: [{ port: 80 }] }),
+    );
+    host.put(SERVICES, {
+      metadata: {
+        namespace: 'host-ns',
+        name: 'reserved-1',
+        labels: { 'mayfly.dev/cluster': 'vc' },
+        annotations: { 'mayfly.dev/reserved-at': '2026-01-01T00:00:00Z' },
+      },
+      spec: { clusterIP: '10.96.7.7', ports: [{ port: 1 }] },
+    } as Service);
+    await vi.waitFor(() =>
+      expect(host.list<Service>(SERVICES)[0]?.metadata.annotations).toMatchObject({
+        'mayfly.dev/virtual-name': 'web',
+      }),
+    );
+    const [adopted, ...others] = host.list<Service>(SERVICES);
+    expect(others).toEqual([]);
+    expect(adopted?.metadata.name).toBe('reserved-1');
+    expect(adopted?.metadata.annotations).not.toHaveProperty(['mayfly.dev/reserved-at']);
+    expect(adopted?.spec).toMatchObject({ clusterIP: '10.96.7.7', ports: [{ port: 80 }] });
+  });
+
+  it('mirrors hand-made endpoints of a Service without a selector, and no others', async () => {
+    const { virtual, host } = await run();
+    virtual.put(SERVICES, service({ ports: [{ port: 80 }] }));
+    const slice = (name: string, address: string): EndpointSlice => ({
+      metadata: { namespace: 'default', name, labels: { 'kubernetes.io/service-name': 'web' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [address] }],
+    });
+    virtual.put(ENDPOINT_SLICES, slice('by-hand', '203.0.113.7'));
+    virtual.put(ENDPOINT_SLICES, slice('metadata', '169.254.169.254'));
+    await vi.waitFor(() => expect(host.list(ENDPOINT_SLICES)).toHaveLength(1));
+    await vi.waitFor(() => expect(eventsOn('metadata')).toMatchObject([{ reason: 'SyncRefused' }]));
+    const hostService = host.list<Service>(SERVICES)[0]?.metadata.name;
+    expect(host.list<EndpointSlice>(ENDPOINT_SLICES)[0]).toMatchObject({
+      metadata: { labels: { 'kubernetes.io/service-name': hostService } },
+      endpoints: [{ addresses: ['203.0.113.7'] }],
+    });
+    virtual.change<Service>(SERVICES, 'default/web', ({ spec }) => {
+      if (spec) spec.selector = { app: 'web' };
+    });
+    await vi.waitFor(() => expect(host.list(ENDPOINT_SLICES)).toEqual([]));
+  });
+
+  it('never copies the two Services that the chart has on the host already', async () => {
+    const { virtual, host } = await run();
+    virtual.put(SERVICES, {
+      metadata: { namespace: 'default', name: 'kubernetes' },
+      spec: { ports: [] },
+    } as Service);
+    virtual.put(SERVICES, {
+      metadata: { namespace: 'kube-system', name: 'kube-dns' },
+      spec: { ports: [] },
+    } as Service);
+    await syncer.quiet();
+    expect(host.list(SERVICES)).toEqual([]);
+  });
+});
+
+describe('tokens', () => {
+  const withToken = podNamed('default/web', {
+    serviceAccountName: 'runner',
+    volumes: [
+      {
+        name: 'api',
+        projected: { sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3607 } }] },
+      },
+    ],
+  });
+  const tokenSecrets = () => syncer.host.list<Secret>(SECRETS);
+
+  it('are on the host before their pod, bound to it, and go with it', async () => {
+    const { virtual, host } = await run();
+    const pod = virtual.put(PODS, withToken);
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    expect(host.writes().map(({ type }) => type.plural)).toEqual(['secrets', 'pods']);
+    const request = virtual.requests.find(({ subresource }) => subresource === 'token');
+    expect(request).toMatchObject({
+      name: 'runner',
+      object: {
+        spec: {
+          expirationSeconds: 3607,
+          boundObjectRef: { kind: 'Pod', name: 'web', uid: pod.metadata.uid },
+        },
+      },
+    });
+    const volume = podOnHost(host, 'default/web')?.spec?.volumes?.[0];
+    expect(volume).toMatchObject({
+      projected: {
+        sources: [{ secret: { name: tokenSecrets()[0]?.metadata.name, items: [{ path: 'token' }] } }],
+      },
+    });
+    await syncer.quiet();
+    expect(virtual.requests.filter(({ subresource }) => subresource === 'token')).toHaveLength(1);
+    virtual.remove(PODS, 'default/web');
+    await vi.waitFor(() => expect(tokenSecrets()).toEqual([]));
+  });
+
+  it('are made again when somebody deletes their Secret, and when they are due', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, withToken);
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.quiet();
+    const [secret] = tokenSecrets();
+    const key = `host-ns/${secret?.metadata.name}`;
+    host.change<Secret>(SECRETS, key, ({ metadata }) => {
+      metadata.annotations = { ...metadata.annotations, 'mayfly.dev/renew-at': '2020-01-01T00:00:00Z' };
+    });
+    await vi.waitFor(() => expect(tokenSecrets()[0]?.data).not.toEqual(secret?.data));
+  });
+});
+
+describe('events of the host', () => {
+  it('arrive inside on the virtual object, without names of the host (T16)', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', usesConfig('missing')));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    const copy = podOnHost(host, 'default/web');
+    const configName = hostKey('configmaps', 'default/missing').split('/')[1];
+    await syncer.quiet();
+    host.put(EVENTS, {
+      metadata: { namespace: 'host-ns', name: `${copy?.metadata.name}.17c0ffee` },
+      involvedObject: {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        namespace: 'host-ns',
+        name: copy?.metadata.name,
+        uid: copy?.metadata.uid,
+      },
+      reason: 'FailedMount',
+      message: `configmap "${configName}" not found for host-ns/${copy?.metadata.name}`,
+      type: 'Warning',
+      lastTimestamp: new Date().toISOString(),
+    } as Event);
+    host.put(EVENTS, {
+      metadata: { namespace: 'host-ns', name: 'neighbour.1' },
+      involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace: 'host-ns', name: 'neighbour' },
+      reason: 'Secret',
+      message: 'of somebody else',
+      lastTimestamp: new Date().toISOString(),
+    } as Event);
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    expect(eventsOn('web')[0]).toMatchObject({
+      metadata: { namespace: 'default', name: 'web.17c0ffee' },
+      message: 'configmap "missing" not found for default/web',
+    });
+    expect(virtual.list(EVENTS)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,358 @@
+// Brings one virtual object and its host copy together. The same for all kinds; a kind says only what its objects look like.
+import type { KubeClient } from '../../kube/client.ts';
+import { isAlreadyExists, isConflict, isNotFound, isRetryable, KubeError } from '../../kube/errors.ts';
+import {
+  apiVersionOf,
+  type KubeObject,
+  keyOf,
+  type ObjectKey,
+  objectKey,
+  parseKey,
+} from '../../kube/resource.ts';
+import type { WorkQueue } from '../../kube/work-queue.ts';
+import { UnavailableError } from '../../lib/errors.ts';
+import { sameOnWire } from '../equality.ts';
+import { createTeller } from '../host-text.ts';
+import { onHost, RefusedError, type Step, type TranslationContext } from '../kind.ts';
+import type { AnyKind } from '../kinds/registry.ts';
+import { ANNOTATION_STORE, ANNOTATION_UID, type KindKey, kindKey } from '../names.ts';
+import { hostCopy, INDEX, pairOf, referenceIndexKey, type StorePair, type StorePairs } from '../stores.ts';
+import type { Expectations } from './expectations.ts';
+import type { Recorder } from './recorder.ts';
+import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
+
+/** Reasons of the events that a virtual object may get from here, besides a kind's own notices. */
+const REFUSED = 'SyncRefused';
+const FAILED = 'SyncFailed';
+const REPLACED = 'StoreReplaced';
+
+/** After so many tries a host object that should have been reserved is taken for missing, and made. */
+const RESERVATION_TRIES = 5;
+
+/** Something that belongs to a host object of a kind and has to be there before it: the tokens of a pod. */
+export interface Companion {
+  /** Makes it, or makes it anew when it is due; asks to be called again in time. */
+  ensure(virtual: KubeObject, signal: AbortSignal): Promise<void>;
+  remove(key: ObjectKey, signal: AbortSignal): Promise<void>;
+}
+
+export interface ReconcilerDeps {
+  kinds: readonly AnyKind[];
+  pairs: StorePairs;
+  host: KubeClient;
+  virtual: KubeClient;
+  context: TranslationContext;
+  identity: StoreIdentity;
+  expectations: Expectations;
+  recorder: Recorder;
+  queue: WorkQueue;
+  companionOf(kind: AnyKind): Companion | undefined;
+  /** Resolves when the virtual Node exists. */
+  ensureNode(name: string, signal: AbortSignal): Promise<void>;
+  /** Told of every host object that belongs to another store. */
+  onStoreReplaced(error: StoreReplacedError): void;
+}
+
+export interface Reconciler {
+  reconcile(key: ObjectKey, signal: AbortSignal): Promise<void>;
+}
+
+type Parts = KubeObject & { status?: unknown };
+
+export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconciler {
+  const {
+    pairs,
+    host: hostApi,
+    virtual: virtualApi,
+    context,
+    identity,
+    expectations,
+    recorder,
+    queue,
+  } = deps;
+  const { type } = kind;
+  const companion = deps.companionOf(kind);
+  const referrers = deps.kinds.filter(({ references }) => references);
+
+  function stores(): StorePair<KubeObject> {
+    const pair = pairOf<KubeObject>(pairs, type);
+    if (!pair) throw new RangeError(`no stores for ${type.plural}`);
+    return pair;
+  }
+
+  async function reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
+    const { virtual: virtuals, host: hosts } = stores();
+    const virtual = virtuals.get(key);
+    const host = hostCopy(hosts, key);
+    try {
+      await bringTogether(key, virtual, host, signal);
+      if (virtual) recorder.recovered(virtual, FAILED);
+    } catch (error) {
+      if (virtual) await tell(virtual, error, signal);
+      if (error instanceof StoreReplacedError) deps.onStoreReplaced(error);
+      if (!isFinal(error)) throw error;
+    }
+  }
+
+  async function bringTogether(
+    key: ObjectKey,
+    virtual: KubeObject | undefined,
+    host: KubeObject | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const id = kindKey(type, key);
+    const pendingMs = host ? 0 : expectations.pendingMs(id);
+    if (pendingMs > 0) return queue.addAfter(id, pendingMs);
+    if (host && host.metadata.annotations?.[ANNOTATION_STORE] !== identity.current()) {
+      throw new StoreReplacedError(host.metadata.annotations?.[ANNOTATION_STORE], identity.current());
+    }
+    if (!virtual || (host && !isCopyOf(host, virtual))) {
+      if (host) await removeOrphan(host, signal);
+      else await companion?.remove(key, signal);
+      return;
+    }
+    const step = kind.step?.(virtual, host);
+    if (step) return run(step, virtual, host, signal);
+    if (kind.when === 'referenced' && !isReferenced(key)) return host && removeOrphan(host, signal);
+    // What is about to end inside is not begun on the host.
+    if (!host && virtual.metadata.deletionTimestamp) return;
+    const desired = await translate(virtual, host, signal);
+    if (!desired) return;
+    for (const notice of kind.notices?.(virtual, context) ?? [])
+      await recorder.warn(type, virtual, notice, signal);
+    if (!host) return create(id, virtual, desired, signal);
+    await companion?.ensure(virtual, signal);
+    await update(host, desired, virtual, signal);
+    await bringBack(host, virtual, signal);
+  }
+
+  /** The desired host object; a host copy of what has none, or is refused now, goes away. */
+  async function translate(
+    virtual: KubeObject,
+    host: KubeObject | undefined,
+    signal: AbortSignal,
+  ): Promise<KubeObject | undefined> {
+    try {
+      const body = kind.toHost(virtual, context);
+      if (body)
+        return onHost(type, { apiVersion: apiVersionOf(type), kind: type.kind, ...body }, virtual, context);
+      if (host) await removeOrphan(host, signal);
+      return undefined;
+    } catch (error) {
+      if (error instanceof RefusedError && host) await removeOrphan(host, signal);
+      throw error;
+    }
+  }
+
+  function isReferenced(key: ObjectKey): boolean {
+    const value = kindKey(type, key);
+    return referrers.some(
+      (referrer) => (pairOf(pairs, referrer.type)?.virtual.byIndex(INDEX.byReference, value).length ?? 0) > 0,
+    );
+  }
+
+  /** Whether everything `virtual` refers to, and that exists inside, is on the host. What exists nowhere is not waited for. */
+  function hasItsReferences(virtual: KubeObject): boolean {
+    return (kind.references?.(virtual) ?? []).every((reference) => {
+      const pair = pairOf<KubeObject>(pairs, reference.type);
+      const referred = pair?.virtual.get(objectKey(reference));
+      if (!pair || !referred) return true;
+      const copy = hostCopy(pair.host, objectKey(reference));
+      return copy !== undefined && isCopyOf(copy, referred);
+    });
+  }
+
+  async function create(
+    id: KindKey,
+    virtual: KubeObject,
+    desired: KubeObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const reserved = kind.findReserved?.(virtual, stores().host);
+    if (reserved === 'not-seen' && queue.retries(id) < RESERVATION_TRIES) {
+      throw new UnavailableError({
+        code: 'ReservationNotSeen',
+        message: 'the reserved host object is not seen yet',
+      });
+    }
+    // Adopted where it is and under the name it has.
+    if (reserved && reserved !== 'not-seen') return update(reserved, desired, virtual, signal);
+    // The arrival of a reference on the host queues this object again.
+    if (!hasItsReferences(virtual)) return;
+    // In this order: a kubelet that finds a pod before its tokens waits, and longer each time.
+    await companion?.ensure(virtual, signal);
+    expectations.creating(id);
+    try {
+      await hostApi.create(type, desired, { signal });
+    } catch (error) {
+      expectations.settled(id);
+      if (!isAlreadyExists(error)) throw error;
+      await requireOurs(desired, virtual, signal);
+    }
+  }
+
+  /** The name is taken: by ourselves, when an answer was lost or the local copy is behind, or by somebody else. */
+  async function requireOurs(desired: KubeObject, virtual: KubeObject, signal: AbortSignal): Promise<void> {
+    const { namespace, name = '' } = desired.metadata;
+    const found = await hostApi.get<KubeObject>(type, { namespace, name }, { signal });
+    const store = found.metadata.annotations?.[ANNOTATION_STORE];
+    if (isCopyOf(found, virtual) && store === identity.current()) {
+      throw copyBehind();
+    }
+    if (store !== undefined && store !== identity.current())
+      throw new StoreReplacedError(store, identity.current());
+    throw new RefusedError('NameTaken', `the host object ${name} belongs to somebody else`);
+  }
+
+  async function update(
+    host: KubeObject,
+    desired: KubeObject,
+    virtual: KubeObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const next = kind.merge(host, desired);
+    if (!sameOnWire(next, host)) await hostApi.update(type, next, { signal });
+    const withStatus = kind.toHostStatus?.(host, virtual);
+    if (withStatus && !sameOnWire(withStatus, host)) {
+      await hostApi.update(type, withStatus, { signal, subresource: 'status' });
+    }
+  }
+
+  async function bringBack(host: KubeObject, virtual: KubeObject, signal: AbortSignal): Promise<void> {
+    const next = kind.toVirtual?.(host, virtual, context);
+    if (!next) return;
+    const { status, ...rest }: Parts = next;
+    const { status: oldStatus, ...oldRest }: Parts = virtual;
+    let current = next;
+    if (!sameOnWire(rest, oldRest)) {
+      const written = await virtualApi.update<Parts>(type, { ...rest, status: oldStatus }, { signal });
+      current = { ...next, metadata: written.metadata };
+    }
+    if (!sameOnWire(status, oldStatus)) {
+      await virtualApi.update(type, current, { signal, subresource: 'status' });
+    }
+  }
+
+  async function run(
+    step: Step<KubeObject>,
+    virtual: KubeObject,
+    host: KubeObject | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    switch (step.do) {
+      case 'wait':
+        return;
+      case 'delete-host':
+        if (host) await remove(hostApi, host, signal, step.gracePeriodSeconds);
+        return;
+      case 'delete-virtual':
+        if (step.confirm) await requireAbsent(virtual, signal);
+        if (!host) await companion?.remove(keyOf(virtual), signal);
+        return remove(virtualApi, virtual, signal, step.gracePeriodSeconds);
+      case 'bind':
+        return bind(virtual, step.node, signal);
+      case 'write-host':
+        await hostApi.update(type, step.object, { signal, subresource: step.subresource });
+        return;
+    }
+  }
+
+  /** That the host has no copy any more must be true on the host, not only in a local copy, before the original goes. */
+  async function requireAbsent(virtual: KubeObject, signal: AbortSignal): Promise<void> {
+    const name = context.hostName(type, parseKey(keyOf(virtual)));
+    try {
+      const found = await hostApi.get(type, { namespace: context.hostNamespace, name }, { signal });
+      if (!isCopyOf(found, virtual)) return;
+    } catch (error) {
+      if (isNotFound(error)) return;
+      throw error;
+    }
+    throw copyBehind();
+  }
+
+  async function bind({ metadata }: KubeObject, node: string, signal: AbortSignal): Promise<void> {
+    await deps.ensureNode(node, signal);
+    const { namespace, name = '', uid } = metadata;
+    const binding = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { namespace, name, uid },
+      target: { apiVersion: 'v1', kind: 'Node', name: node },
+    };
+    await virtualApi.create(type, binding, { signal, subresource: 'binding', name });
+  }
+
+  /** A host object whose virtual one is gone, or does without: only when the virtual API still serves the store it came from. */
+  async function removeOrphan(host: KubeObject, signal: AbortSignal): Promise<void> {
+    if (host.metadata.deletionTimestamp) return;
+    await identity.confirm(host.metadata.annotations?.[ANNOTATION_STORE], signal);
+    await remove(hostApi, host, signal);
+  }
+
+  async function remove(
+    api: KubeClient,
+    { metadata }: KubeObject,
+    signal: AbortSignal,
+    gracePeriodSeconds?: number,
+  ): Promise<void> {
+    const { namespace, name = '', uid } = metadata;
+    try {
+      await api.delete(type, { namespace, name }, { signal, gracePeriodSeconds, preconditions: { uid } });
+    } catch (error) {
+      // Gone, or another object under its name: either way this one is no more.
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  }
+
+  /** What the user can do something about, on the object it is about. */
+  async function tell(virtual: KubeObject, error: unknown, signal: AbortSignal): Promise<void> {
+    if (error instanceof RefusedError) {
+      const message = `${error.message} (${error.code})`;
+      return recorder.warn(type, virtual, { reason: REFUSED, message }, signal);
+    }
+    if (error instanceof StoreReplacedError) {
+      return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
+    }
+    if (!(error instanceof KubeError) || isConflict(error) || isRetryable(error)) return;
+    const key = parseKey(keyOf(virtual));
+    const host = { metadata: { namespace: context.hostNamespace, name: context.hostName(type, key) } };
+    const teller = createTeller(host, virtual, () => kind.references?.(virtual) ?? [], context);
+    const warning = { reason: FAILED, message: teller(error.message), sameAs: error.code };
+    await recorder.warn(type, virtual, warning, signal);
+  }
+
+  return { reconcile };
+}
+
+function isCopyOf(host: KubeObject, { metadata }: KubeObject): boolean {
+  return host.metadata.annotations?.[ANNOTATION_UID] === metadata.uid;
+}
+
+function copyBehind(): UnavailableError {
+  return new UnavailableError({
+    code: 'CopyBehind',
+    message: 'the local copy does not show the host object yet',
+  });
+}
+
+/** Nothing that waiting could change: only a change of the objects themselves does, and that queues them anyway. */
+function isFinal(error: unknown): boolean {
+  return error instanceof RefusedError || error instanceof StoreReplacedError;
+}
+
+/** Keys that have to be looked at again when what they refer to has changed. */
+export function referrersOf(
+  kinds: readonly AnyKind[],
+  pairs: StorePairs,
+  changed: AnyKind,
+  key: ObjectKey,
+): KindKey[] {
+  const value = referenceIndexKey({ type: changed.type, ...parseKey(key) });
+  return kinds.flatMap(({ type, references }) =>
+    references
+      ? (pairOf<KubeObject>(pairs, type)?.virtual.byIndex(INDEX.byReference, value) ?? []).map((object) =>
+          kindKey(type, keyOf(object)),
+        )
+      : [],
+  );
+}
