@@ -11,7 +11,7 @@ import { hostKubeconfigPath } from '../host/cluster.ts';
 /** In the API server's certificate on every cluster; for reaching it by way of something else. */
 export const API_SERVER_NAME = 'kubernetes.default.svc';
 
-export async function hostConnection(): Promise<KubeConnection> {
+async function hostConnection(): Promise<KubeConnection> {
   return connectionFromKubeconfig(await readFile(hostKubeconfigPath(), 'utf8'));
 }
 
