@@ -1,10 +1,9 @@
 // npm run host: a real Kubernetes cluster on this machine for tests, demo and benchmarks.
-import { stat } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { externalKubeconfig } from './cluster.ts';
 import { down, up } from './host.ts';
 import { DEFAULT_INSTANCE } from './instance.ts';
-import { loadArchive, loadProjectImage } from './load.ts';
+import { loadArchive, loadFolder, loadProjectImage } from './load.ts';
 import { createProgress } from './progress.ts';
 import { type HostStatus, statusOf } from './status.ts';
 
@@ -42,14 +41,17 @@ program
   .action(async () => print(await statusOf(program.opts<{ name: string }>().name)));
 
 program
-  .command('load [archive...]')
-  .description("load image archives; without any, build and load the project's own image")
-  .action(async (archives: string[]) => {
+  .command('load [image...]')
+  .description(
+    "load images: archives, or NAME=FOLDER to build a folder's Dockerfile; without any, the project's own",
+  )
+  .action(async (images: string[]) => {
     const { name } = program.opts<{ name: string }>();
-    if (archives.length === 0) await loadProjectImage(name, progress);
-    for (const archive of archives) {
-      await stat(archive);
-      await loadArchive(name, archive, progress);
+    if (images.length === 0) await loadProjectImage(name, progress);
+    for (const image of images) {
+      const [reference, folder] = image.split('=');
+      if (reference && folder) await loadFolder(name, reference, folder, progress);
+      else await loadArchive(name, image, progress);
     }
   });
 

@@ -21,7 +21,7 @@ export const COREDNS_IMAGE = `registry.k8s.io/coredns/coredns:${COREDNS_VERSION}
 export const LOCAL_PATH_PROVISIONER_IMAGE = `docker.io/rancher/local-path-provisioner:${LOCAL_PATH_PROVISIONER_VERSION}`;
 export const BUSYBOX_IMAGE = 'docker.io/library/busybox:1.35.0';
 /** Debian's essential packages with CA certificates and the C++ library: the base of our own image. */
-export const BASE_IMAGE = 'localhost/mayfly-base:bookworm';
+const BASE_IMAGE = 'localhost/mayfly-base:bookworm';
 
 const BIND_LOW_PORTS = 'cap_net_bind_service=+ep';
 const LAYER_FILE = 'layer.tar';

@@ -5,11 +5,12 @@ import { parse } from 'yaml';
 import { type KeyedBuild, withBuiltImage } from './builder.ts';
 import { externalKubeconfig } from './cluster.ts';
 import { run, tryRun } from './command.ts';
+import { folderImageBuild, projectImageBuild } from './image-builds.ts';
 import { cacheDir, type Instance } from './instance.ts';
 import { containerdSocket } from './node.ts';
 import { installPackages } from './packages.ts';
 import type { Progress } from './progress.ts';
-import { projectImageBuild } from './project-image.ts';
+
 import { runningInstance } from './state.ts';
 
 /** A cluster that takes image archives, and remembers which builds it holds. */
@@ -24,12 +25,18 @@ const IMPORT_TIMEOUT_MS = 5 * 60_000;
 /** Builds the project's own image and loads it, unless the cluster has it already. */
 export async function loadProjectImage(name: string, progress: Progress): Promise<void> {
   const target = await findTarget(name);
-  await loadInto(target, await projectImageBuild(cacheDir(), progress), progress);
+  await loadBuild(target, await projectImageBuild(cacheDir(), progress), progress);
 }
 
-/** Builds an image and loads it, unless the cluster has it already. */
-export async function loadBuild(name: string, build: KeyedBuild, progress: Progress): Promise<void> {
-  await loadInto(await findTarget(name), build, progress);
+/** Builds the Dockerfile of a folder and loads the image, unless the cluster has it already. */
+export async function loadFolder(
+  name: string,
+  reference: string,
+  folder: string,
+  progress: Progress,
+): Promise<void> {
+  const target = await findTarget(name);
+  await loadBuild(target, await folderImageBuild(reference, folder, cacheDir(), progress), progress);
 }
 
 /** Loads an archive as `docker save` or `buildah push docker-archive:` writes it. */
@@ -39,7 +46,7 @@ export async function loadArchive(name: string, archive: string, progress: Progr
   await target.load(archive);
 }
 
-async function loadInto(target: Target, build: KeyedBuild, progress: Progress): Promise<void> {
+async function loadBuild(target: Target, build: KeyedBuild, progress: Progress): Promise<void> {
   if (await target.holds(build)) {
     progress.step(`${build.reference} is loaded`);
     return;

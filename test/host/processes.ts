@@ -9,10 +9,7 @@ import { netnsPath } from './network.ts';
 const KILL_TIMEOUT_MS = 30_000;
 
 /** Ids of all processes in the instance's cgroups or network namespaces. */
-export async function instanceProcesses(
-  instance: Instance,
-  netnsNames: readonly string[],
-): Promise<number[]> {
+async function instanceProcesses(instance: Instance, netnsNames: readonly string[]): Promise<number[]> {
   const pids = new Set(await cgroupProcesses(instance.cgroup));
   const inodes = new Set<string>();
   for (const name of netnsNames) {
