@@ -28,10 +28,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "virtual-cluster.kubernetesVersion" -}}
 {{- $tested := dict "1.34" "v1.34.4" -}}
 {{- $version := .Values.kubernetes.version -}}
-{{- if regexMatch "^1\\.[0-9]+$" $version -}}
-{{- get $tested $version | default (fail (printf "kubernetes.version: no patch release of %s was tested with this chart; name one in full" $version)) -}}
-{{- else -}}
+{{- if hasKey $tested $version -}}
+{{- get $tested $version -}}
+{{- else if hasPrefix "v" $version -}}
 {{- $version -}}
+{{- else -}}
+{{- fail (printf "kubernetes.version: no patch release of %s was tested with this chart; name one in full" $version) -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,0 +1,250 @@
+// What Helm makes of charts/virtual-cluster, without any cluster.
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { FILES_BY_CONTAINER } from '../../../src/certificates/plan.ts';
+import {
+  allContainers,
+  CHARTS,
+  container,
+  find,
+  helmOnChart,
+  podSpec,
+  type Rendered,
+  render,
+} from './rendered-chart.ts';
+
+const HOST_CREDENTIALS = 'host-credentials';
+const GIVEN = { certificates: { secretName: 'made-before' } };
+const VARIANTS = [
+  {},
+  GIVEN,
+  { isolation: { profile: 'restricted' }, persistence: { type: 'memory' } },
+  { isolation: { profile: 'none' }, persistence: { type: 'claim' }, rbac: { hostReads: false } },
+];
+
+interface PolicyRule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+let objects: Rendered[];
+beforeAll(async () => {
+  objects = await render();
+});
+
+test('passes Helm’s own checks', async () => {
+  const result = await helmOnChart(['lint', '--strict']);
+  expect(result.stdout).toContain('0 chart(s) failed');
+});
+
+describe('the pod of the control plane', () => {
+  test.each(VARIANTS)('holds the host’s token in the containers of the syncer only (%j)', async (values) => {
+    const spec = podSpec(await render(values));
+    expect(spec.automountServiceAccountToken).toBe(false);
+    const holders = allContainers(spec).filter(({ volumeMounts }) =>
+      volumeMounts.some(({ name }) => name === HOST_CREDENTIALS),
+    );
+    expect(
+      holders.map(({ name }) => name).filter((name) => !['certificates', 'syncer'].includes(name)),
+    ).toEqual([]);
+  });
+
+  test.each(VARIANTS)(
+    'drops every privilege but one that the API server’s file carries (%j)',
+    async (values) => {
+      for (const { name, securityContext } of allContainers(podSpec(await render(values)))) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          runAsNonRoot: true,
+          capabilities:
+            name === 'kube-apiserver' ? { drop: ['ALL'], add: ['NET_BIND_SERVICE'] } : { drop: ['ALL'] },
+        });
+      }
+    },
+  );
+
+  test('says all of its resources, so that the namespace’s defaults add nothing', () => {
+    for (const { resources } of allContainers(podSpec(objects))) {
+      expect(Object.keys(resources.requests).sort()).toEqual(['cpu', 'memory']);
+      expect(Object.keys(resources.limits).sort()).toEqual(['cpu', 'memory']);
+    }
+  });
+
+  test('shows each container only its own files of certificates made beforehand', async () => {
+    const spec = podSpec(await render(GIVEN));
+    expect(spec.initContainers).toBeUndefined();
+    for (const [name, files] of Object.entries(FILES_BY_CONTAINER)) {
+      const volume = spec.volumes.find((candidate) => candidate.name === `certificates-${name}`);
+      expect(volume?.secret?.secretName).toBe('made-before');
+      expect(volume?.secret?.items.map(({ path }) => path)).toEqual(files);
+      const mounts = spec.containers.filter(({ volumeMounts }) =>
+        volumeMounts.some((mount) => mount.name === volume?.name),
+      );
+      expect(mounts.map((mount) => mount.name)).toEqual([name]);
+    }
+  });
+
+  test('has certificates made before it starts when none are given, into folders of the same names', () => {
+    const mounts = container(objects, 'certificates').volumeMounts.filter(({ name }) =>
+      name.startsWith('certificates-'),
+    );
+    expect(mounts.map(({ mountPath }) => mountPath).sort()).toEqual(
+      Object.keys(FILES_BY_CONTAINER)
+        .map((name) => `/etc/mayfly/certificates/${name}`)
+        .sort(),
+    );
+  });
+
+  test('dials pods, kubelets and webhooks through the syncer’s two sockets', () => {
+    const { data } = find(objects, 'ConfigMap', 'pr-17-configuration') as unknown as {
+      data: Record<string, string>;
+    };
+    const { egressSelections } = parse(data['egress.yaml'] ?? '') as {
+      egressSelections: { name: string; connection: { transport: { uds: { udsName: string } } } }[];
+    };
+    expect(egressSelections.map(({ name, connection }) => [name, connection.transport.uds.udsName])).toEqual([
+      ['cluster', '/run/mayfly/egress-cluster.sock'],
+      ['controlplane', '/run/mayfly/egress-controlplane.sock'],
+    ]);
+    const shared = (name: string) =>
+      container(objects, name).volumeMounts.find(({ mountPath }) => mountPath === '/run/mayfly')?.name;
+    expect(shared('kube-apiserver')).toBe(shared('syncer'));
+  });
+
+  test.each([
+    ['memory', { emptyDir: { medium: 'Memory', sizeLimit: '2Gi' } }],
+    ['emptyDir', { emptyDir: { sizeLimit: '2Gi' } }],
+    ['claim', { persistentVolumeClaim: { claimName: 'pr-17-store' } }],
+  ])('keeps the store in %s', async (type, volume) => {
+    const rendered = await render({ persistence: { type } });
+    expect(podSpec(rendered).volumes.find(({ name }) => name === 'store')).toEqual({
+      name: 'store',
+      ...volume,
+    });
+    expect(rendered.some(({ kind }) => kind === 'PersistentVolumeClaim')).toBe(type === 'claim');
+  });
+
+  test('runs the version of Kubernetes that is asked for', async () => {
+    const exact = await render({ kubernetes: { version: 'v1.33.2', registry: 'mirror.example.com/k8s' } });
+    expect(container(exact, 'kube-apiserver').image).toBe('mirror.example.com/k8s/kube-apiserver:v1.33.2');
+    const minor = await render({ kubernetes: { version: '1.34' } });
+    expect(container(minor, 'kube-controller-manager').image).toMatch(/:v1\.34\.\d+$/);
+  });
+});
+
+describe('isolation', () => {
+  const kinds = (rendered: readonly Rendered[]) => new Set(rendered.map(({ kind }) => kind));
+
+  test('limits nothing with the profile none', async () => {
+    const rendered = kinds(await render({ isolation: { profile: 'none' } }));
+    for (const kind of ['ResourceQuota', 'LimitRange', 'NetworkPolicy']) expect(rendered).not.toContain(kind);
+  });
+
+  test.each(['baseline', 'restricted'])(
+    'limits workloads, objects and the network with %s',
+    async (profile) => {
+      const rendered = await render({ isolation: { profile } });
+      expect(find(rendered, 'ResourceQuota', 'pr-17-workloads').spec.scopes).toEqual(['Terminating']);
+      expect(kinds(rendered)).toContain('LimitRange');
+      expect(rendered.filter(({ kind }) => kind === 'NetworkPolicy')).toHaveLength(2);
+    },
+  );
+
+  test('puts each limit of the operator’s where a quota can count it', async () => {
+    const quota = { pods: '7', 'requests.nvidia.com/gpu': '1', 'count/secrets': '9' };
+    const rendered = await render({ isolation: { quota } });
+    expect(find(rendered, 'ResourceQuota', 'pr-17-workloads').spec.hard).toMatchObject({
+      pods: '7',
+      'requests.cpu': '4',
+    });
+    expect(find(rendered, 'ResourceQuota', 'pr-17-objects').spec.hard).toMatchObject({
+      'requests.nvidia.com/gpu': '1',
+      'count/secrets': '9',
+    });
+  });
+
+  test('keeps workloads from the metadata address and from private networks', () => {
+    const { egress } = find(objects, 'NetworkPolicy', 'pr-17-workloads').spec as {
+      egress: { to: { ipBlock?: { cidr: string; except: string[] } }[] }[];
+    };
+    const blocks = egress.flatMap(({ to }) => to).flatMap(({ ipBlock }) => ipBlock ?? []);
+    expect(blocks.find(({ cidr }) => cidr === '0.0.0.0/0')?.except).toEqual(
+      expect.arrayContaining(['169.254.0.0/16', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
+    );
+  });
+
+  test('lets in the clients that the operator names', async () => {
+    const client = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'mayfly' } } };
+    const rendered = await render({ isolation: { networkPolicy: { clients: [client] } } });
+    for (const name of ['pr-17-workloads', 'pr-17-control-plane']) {
+      const { ingress } = find(rendered, 'NetworkPolicy', name).spec as { ingress: { from: object[] }[] };
+      expect(ingress.flatMap(({ from }) => from)).toContainEqual(client);
+    }
+  });
+});
+
+describe('rights', () => {
+  const rulesOf = (object: Rendered) => object.rules as PolicyRule[];
+
+  test('names every right of the syncer, and none outside its namespace but reading', () => {
+    const role = rulesOf(find(objects, 'Role', 'pr-17'));
+    expect(
+      role.flatMap(({ apiGroups, resources, verbs }) => [...apiGroups, ...resources, ...verbs]),
+    ).not.toContain('*');
+    const clusterRole = rulesOf(find(objects, 'ClusterRole', 'mayfly:previews:pr-17'));
+    expect(new Set(clusterRole.flatMap(({ verbs }) => verbs))).toEqual(new Set(['get', 'list', 'watch']));
+    expect(clusterRole.flatMap(({ resources }) => resources)).not.toContain('secrets');
+  });
+
+  test('grants workloads nothing', () => {
+    const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding'));
+    const subjects = bindings.flatMap(({ subjects: names }) => names as { name: string }[]);
+    expect(subjects.map(({ name }) => name)).toEqual(['pr-17', 'pr-17']);
+  });
+
+  test('makes nothing outside the namespace without hostReads', async () => {
+    const rendered = await render({ rbac: { hostReads: false } });
+    expect(rendered.filter(({ metadata }) => metadata.namespace === undefined)).toEqual([]);
+  });
+
+  test('are all held by the worker, which could not grant them otherwise', async () => {
+    const values = { publicUrl: 'https://mayfly.example.com', previewUrl: 'https://preview.example.com' };
+    const service = await render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly'));
+    const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
+    const granted = triples(rulesOf(find(objects, 'Role', 'pr-17')));
+    expect([...granted].filter((right) => !held.has(right))).toEqual([]);
+  });
+
+  function triples(rules: readonly PolicyRule[]): Set<string> {
+    return new Set(
+      rules.flatMap(({ apiGroups, resources, verbs }) =>
+        apiGroups.flatMap((group) =>
+          resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource} of ${group || 'core'}`)),
+        ),
+      ),
+    );
+  }
+});
+
+describe('refuses', () => {
+  test.each([
+    ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
+    ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
+    ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
+    [
+      'limits that leave room for the namespace’s',
+      { resources: { kine: { limits: { memory: null } } } },
+      /memory/,
+    ],
+    ['a minor version that was not tested', { kubernetes: { version: '1.20' } }, /name one in full/],
+  ])('%s', async (_, values, message) => {
+    await expect(render(values)).rejects.toThrow(message);
+  });
+
+  test.each(['a'.repeat(41), '1abc'])('the release name %s, which names no cluster', async (name) => {
+    await expect(render({}, { name, namespace: 'previews' })).rejects.toThrow(/names the cluster/);
+  });
+});
