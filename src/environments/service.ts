@@ -27,7 +27,7 @@ const PULL_REQUEST_LABEL = 'mayfly.dev/pull-request';
 const CONFLICT_ATTEMPTS = 5;
 
 export interface EnvironmentServiceDeps {
-  client: KubeClient;
+  client: Pick<KubeClient, 'get' | 'list' | 'create' | 'update' | 'delete'>;
   /** The service's own namespace on the host, where Environments live. */
   namespace: string;
   clock: Clock;

@@ -171,6 +171,10 @@ export function createMemoryApiServer(): MemoryApiServer {
         if (preconditions?.uid && preconditions.uid !== current.metadata.uid) {
           throw refusal(409, 'Conflict', 'the uid in the precondition is another');
         }
+        const { resourceVersion } = current.metadata;
+        if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
+          throw refusal(409, 'Conflict', 'the resource version in the precondition is another');
+        }
         const onNode = type.plural === 'pods' && Boolean(current.spec?.nodeName);
         const grace = onNode ? (gracePeriodSeconds ?? 30) : 0;
         if (grace === 0 && (current.metadata.finalizers ?? []).length === 0) return drop(type, current);
