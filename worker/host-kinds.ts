@@ -27,7 +27,8 @@ export const SERVICE_CIDRS: ResourceType = {
   namespaced: false,
 };
 
-const CHART_KINDS: readonly ResourceType[] = [
+/** What charts/virtual-cluster may make. */
+export const CHART_KINDS: readonly ResourceType[] = [
   CONFIG_MAPS,
   SECRETS,
   SERVICES,

@@ -18,6 +18,8 @@ export interface EnvironmentAccess {
   read(name: string, signal: AbortSignal): Promise<Environment | undefined>;
   /** Resolves with what was stored; rejects with a conflict when it is no longer the version that was read. */
   writeStatus(environment: Environment, signal: AbortSignal): Promise<Environment>;
+  /** Environments that were not made by the service may lack it. Rejects with a conflict as `writeStatus` does. */
+  addFinalizer(environment: Environment, signal: AbortSignal): Promise<Environment>;
   removeFinalizer(environment: Environment, signal: AbortSignal): Promise<void>;
   /** Tells of changes from now on, until the returned function is called. */
   subscribe(name: string, listener: (environment: Environment) => void): () => void;
@@ -97,6 +99,7 @@ async function reconcileOnce(
     started = await deps.environments.read(name, signal);
     if (!started) return 'gone';
     check();
+    if (!started.metadata.deletionTimestamp) started = await deps.environments.addFinalizer(started, signal);
     return await createRun(deps, lease, started, signal).execute();
   } finally {
     unsubscribe();

@@ -30,6 +30,8 @@ const schema = z
     MAYFLY_REDIS_USERNAME: z.string().optional(),
     MAYFLY_REDIS_PASSWORD_FILE: z.string().optional(),
     MAYFLY_GITHUB_API_URL: url.default('https://api.github.com'),
+    /** What pull requests from other repositories get. */
+    MAYFLY_FORKS: z.enum(['refuse', 'allow']).default('refuse'),
     MAYFLY_GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
     MAYFLY_GITHUB_PRIVATE_KEY_FILE: z.string().optional(),
     /** Previews answer at `<label>.` before this host: `https://preview.example.com`. */
@@ -98,6 +100,7 @@ export async function loadWorkerConfig(environment: ProcessEnvironment) {
             baseUrl: env.MAYFLY_GITHUB_API_URL,
           }
         : undefined,
+    forks: env.MAYFLY_FORKS,
     previewUrl: env.MAYFLY_PREVIEW_URL,
     virtualCluster: {
       chart: env.MAYFLY_VIRTUAL_CLUSTER_CHART,
