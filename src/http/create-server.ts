@@ -40,7 +40,10 @@ export function createServer({ app, previews, clusters, hosts }: ServerDeps): Ma
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
+  let isClosing = false;
   server.on('request', (request, response) => {
+    // A connection that was busy when the server was closed is idle once its request is over.
+    response.once('close', () => isClosing && setImmediate(() => server.closeIdleConnections()));
     const target = request.url ?? '';
     const host = hostKind(request.headers.host, hosts);
     if (!target.startsWith('/')) {
@@ -79,6 +82,7 @@ export function createServer({ app, previews, clusters, hosts }: ServerDeps): Ma
         });
       }),
     async close({ drainMs }) {
+      isClosing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
