@@ -16,10 +16,10 @@ import { createStreamingProxy, type ProxyTarget } from './streaming-proxy.ts';
 import { responseOnSocket } from './upgrade-response.ts';
 import { joinStreams, sendUpgradeAnswer } from './upgraded-stream.ts';
 
+/** The API server ends ordinary requests after 60 s itself, and idle connections after 90 s. */
 const ANSWER_TIMEOUT_MS = 70_000;
 const UPGRADE_TIMEOUT_MS = 30_000;
 const MAX_SOCKETS_PER_CLUSTER = 256;
-const IDLE_SOCKET_MS = 30_000;
 const KEEP_ALIVE_MS = 15_000;
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,8192})$/i;
@@ -68,6 +68,7 @@ export function createClusterGateway({
     agents.delete(uid);
   });
   const proxy = createStreamingProxy({
+    onRequest: ({ headers }) => removeMatching(headers, REFUSED_REQUEST_HEADERS),
     answerTimeoutMs: ANSWER_TIMEOUT_MS,
     onAnswer({ headers }) {
       // What a tenant's app says through the API server's proxy must not act on the service's own origin.
@@ -91,7 +92,7 @@ export function createClusterGateway({
       keepAlive: true,
       keepAliveMsecs: KEEP_ALIVE_MS,
       maxSockets: MAX_SOCKETS_PER_CLUSTER,
-      timeout: IDLE_SOCKET_MS,
+      timeout: ANSWER_TIMEOUT_MS,
     });
     agents.set(uid, { agent, ca });
     return agent;
@@ -125,7 +126,6 @@ export function createClusterGateway({
       if ('refusal' in admitted) return sendStatus(response, admitted.refusal);
       const { environment, connection } = admitted;
       const upstream = targetOf(connection);
-      removeMatching(request.headers, REFUSED_REQUEST_HEADERS);
       request.headers.host = `${upstream.host}:${upstream.port}`;
       request.url = target;
       proxy.forward(request, response, upstream, agentFor(environment, connection));

@@ -19,8 +19,6 @@ import { responseOnSocket } from './upgrade-response.ts';
 /** Long enough for slow pages and long polling. */
 const ANSWER_TIMEOUT_MS = 120_000;
 const MAX_SOCKETS_PER_APP = 256;
-const MAX_IDLE_SOCKETS = 256;
-const IDLE_SOCKET_MS = 4_000;
 
 export interface PreviewGateway {
   /** @param hostLabel what the Host header has before the preview domain; undefined when that is not one label. */
@@ -37,14 +35,10 @@ export interface PreviewGatewayDeps {
 }
 
 export function createPreviewGateway({ store, protocol, logger }: PreviewGatewayDeps): PreviewGateway {
-  // Apps close idle connections after five seconds and more (Node's default is the shortest of the common ones).
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: MAX_SOCKETS_PER_APP,
-    maxFreeSockets: MAX_IDLE_SOCKETS,
-    timeout: IDLE_SOCKET_MS,
-  });
+  // A connection for each request: nobody knows when an app closes idle ones, and a request sent just then would fail.
+  const agent = new Agent({ maxSockets: MAX_SOCKETS_PER_APP });
   const proxy = createStreamingProxy({
+    onRequest: setForwarded,
     answerTimeoutMs: ANSWER_TIMEOUT_MS,
     onAnswer({ headers }) {
       headers['x-robots-tag'] = 'noindex, nofollow';
@@ -84,13 +78,11 @@ export function createPreviewGateway({ store, protocol, logger }: PreviewGateway
     handle(request, response, hostLabel) {
       const found = find(hostLabel);
       if ('page' in found) return sendPage(request, response, found.page);
-      setForwarded(request);
       proxy.forward(request, response, found.target, agent);
     },
     handleUpgrade(request, socket, head, hostLabel) {
       const found = find(hostLabel);
       if ('page' in found) return sendPage(request, responseOnSocket(request, socket), found.page);
-      setForwarded(request);
       proxy.forwardUpgrade(request, socket, head, found.target);
     },
     close: () => agent.destroy(),

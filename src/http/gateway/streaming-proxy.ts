@@ -14,6 +14,8 @@ export interface ProxyTarget {
 }
 
 export interface StreamingProxyOptions {
+  /** Edits the head of a request after its hop-by-hop headers were removed: nothing a client says can undo it. */
+  onRequest(request: IncomingMessage): void;
   /** How long to wait, with nothing sent or received, for an answer or an upgrade to begin. What has begun may go on for ever. */
   answerTimeoutMs: number;
   /** Edits the head of an answer before it is passed on. */
@@ -29,6 +31,7 @@ export interface StreamingProxy {
 }
 
 export function createStreamingProxy({
+  onRequest,
   answerTimeoutMs,
   onAnswer,
   onFailure,
@@ -36,7 +39,9 @@ export function createStreamingProxy({
 }: StreamingProxyOptions): StreamingProxy {
   const proxy = createProxyServer({ upgradeTimeout: answerTimeoutMs });
 
-  proxy.on('proxyReq', (outgoing) => {
+  proxy.on('proxyReq', (outgoing, request) => {
+    // Node would hold the head back until the first byte of the body, which may wait for an answer to the head.
+    if (request.headers['transfer-encoding'] ?? request.headers['content-length']) outgoing.flushHeaders();
     limitConnecting(outgoing);
     outgoing.setTimeout(answerTimeoutMs, () => outgoing.destroy(new Error('no answer in time')));
     outgoing.once('response', () => outgoing.setTimeout(0));
@@ -63,10 +68,12 @@ export function createStreamingProxy({
   return {
     forward(request, response, target, agent) {
       removeHopByHop(request.headers);
+      onRequest(request);
       void proxy.web(request, response, { target, agent }).catch(() => response.destroy());
     },
     forwardUpgrade(request, socket, head, target) {
       removeHopByHopButUpgrade(request.headers);
+      onRequest(request);
       // Node's HTTP server hands out sockets of its own; the type it gives them is only wider.
       void proxy.ws(request, socket as Socket, { target }, head).catch(() => socket.destroy());
     },
