@@ -4,7 +4,7 @@ import { Octokit } from '@octokit/rest';
 import type { Clock } from '../lib/clock.ts';
 import { ForbiddenError, NotFoundError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createRequestPolicy } from './request-policy.ts';
+import { createRequestPolicy, type RequestPolicyDeps } from './request-policy.ts';
 import { createWriteGate } from './write-gate.ts';
 
 /** Code of the ForbiddenError of every call for an installation that was removed or suspended. */
@@ -42,18 +42,13 @@ export function createGitHub({ appId, privateKey, baseUrl, clock, logger }: GitH
     warn: (message: string) => logger.warn(message),
     error: (message: string) => logger.error(message),
   };
-  const options = { baseUrl, userAgent: 'mayfly', log };
-  const appOctokit = new Octokit(options);
+  /** The policy goes in as an authentication strategy: hooks that come later cannot change a request's headers. */
+  const createOctokit = (authorization: RequestPolicyDeps['authorization']): Octokit => {
+    const hook = createRequestPolicy({ clock, logger, gate: createWriteGate(clock), authorization });
+    return new Octokit({ baseUrl, userAgent: 'mayfly', log, authStrategy: () => ({ hook }) });
+  };
+  const appOctokit = createOctokit(async () => `bearer ${(await appAuth({ type: 'app' })).token}`);
   const appAuth = createAppAuth({ appId, privateKey, request: appOctokit.request, log });
-  appOctokit.hook.wrap(
-    'request',
-    createRequestPolicy({
-      clock,
-      logger,
-      gate: createWriteGate(clock),
-      authorization: async () => `bearer ${(await appAuth({ type: 'app' })).token}`,
-    }),
-  );
   const installationToken = async (installationId: number, refresh: boolean): Promise<string> => {
     try {
       return (await appAuth({ type: 'installation', installationId, refresh })).token;
@@ -71,19 +66,12 @@ export function createGitHub({ appId, privateKey, baseUrl, clock, logger }: GitH
   };
   const clients = new Map<number, GitHubClient>();
 
-  const createClient = (installationId: number): GitHubClient => {
-    const octokit = new Octokit(options);
-    octokit.hook.wrap(
-      'request',
-      createRequestPolicy({
-        clock,
-        logger,
-        gate: createWriteGate(clock),
-        authorization: async ({ renew }) => `token ${await installationToken(installationId, renew)}`,
-      }),
-    );
-    return { appId, baseUrl, clock, octokit };
-  };
+  const createClient = (installationId: number): GitHubClient => ({
+    appId,
+    baseUrl,
+    clock,
+    octokit: createOctokit(async ({ renew }) => `token ${await installationToken(installationId, renew)}`),
+  });
 
   return {
     installation(installationId) {

@@ -1,10 +1,10 @@
 // Unpacks a gzipped tar that a stranger may have made: inside the folder only, files and folders only, and no more
 // than the limits. GitHub's archives have one top folder, which is left out.
-import { Readable, Transform } from 'node:stream';
+import { Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { createGunzip } from 'node:zlib';
-import { extract, type ReadEntry } from 'tar';
+import { type ReadEntry, Unpack } from 'tar';
 import { errorMessage, InvalidInputError } from '../lib/errors.ts';
 
 export interface ArchiveLimits {
@@ -46,6 +46,8 @@ export async function extractArchive(
     } else if (!isPlainPath(path)) {
       refusal = invalid(`entry ${JSON.stringify(path)} leads out of the folder`);
     } else if (entry.type === 'File' || entry.type === 'OldFile' || entry.type === 'Directory') {
+      // Read and run as it says, writable by us alone, and no set-user-id.
+      entry.mode = (entry.mode ?? 0o644) & 0o755;
       return true;
     } else if (entry.type === 'SymbolicLink' || entry.type === 'Link') {
       if (leftOutLinks.length < MAX_REPORTED_LINKS) leftOutLinks.push(path.split('/').slice(1).join('/'));
@@ -55,27 +57,22 @@ export async function extractArchive(
     return false;
   };
 
+  const unpack = new Unpack({
+    cwd: folder,
+    strip: 1,
+    strict: true,
+    processUmask: 0o022,
+    noMtime: true,
+    preserveOwner: false,
+    filter: (path, entry) => 'header' in entry && accept(path, entry),
+  });
   try {
     await pipeline(
       Readable.fromWeb(archive),
       atMost(limits.compressedBytes, 'compressed'),
       createGunzip(),
       atMost(limits.uncompressedBytes, 'unpacked'),
-      async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          if (refusal) throw refusal;
-          yield chunk;
-        }
-      },
-      extract({
-        cwd: folder,
-        strip: 1,
-        strict: true,
-        noChmod: true,
-        noMtime: true,
-        preserveOwner: false,
-        filter: (path, entry) => 'header' in entry && accept(path, entry),
-      }),
+      writableTo(unpack, () => refusal),
       { signal },
     );
   } catch (error) {
@@ -84,8 +81,25 @@ export async function extractArchive(
       ? error
       : invalid(errorMessage(error), error);
   }
-  if (refusal) throw refusal;
   return { leftOutLinks };
+}
+
+/** tar's own streams cannot be destroyed, so a pipeline that fails would wait for them for ever. */
+function writableTo(unpack: Unpack, refusal: () => Error | undefined): Writable {
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      const isReady = unpack.write(chunk);
+      const refused = refusal();
+      if (refused || isReady) done(refused);
+      else unpack.once('drain', () => done());
+    },
+    final(done) {
+      unpack.once('close', () => done(refusal()));
+      unpack.end();
+    },
+  });
+  unpack.on('error', (error) => sink.destroy(error instanceof Error ? error : new Error(String(error))));
+  return sink;
 }
 
 function isPlainPath(path: string): boolean {

@@ -72,7 +72,7 @@ export async function fetchSource(
 export function archiveLocation(baseUrl: string, location: string | undefined): URL {
   const base = new URL(baseUrl);
   const codeload = base.hostname === 'api.github.com' ? 'codeload.github.com' : `codeload.${base.host}`;
-  const url = URL.parse(location ?? '', `${baseUrl}/`);
+  const url = location === undefined ? null : URL.parse(location, `${baseUrl}/`);
   const allowed =
     url !== null && url.protocol === base.protocol && (url.host === base.host || url.host === codeload);
   if (!allowed || url.username !== '' || url.password !== '') {

@@ -31,7 +31,7 @@ export interface RequestPolicyDeps {
   authorization(options: { renew: boolean }): Promise<string>;
 }
 
-/** @returns a hook for `octokit.hook.wrap('request', ...)`; it throws only classes of src/lib/errors.ts. */
+/** @returns the `hook` of an Octokit authentication strategy; it throws only classes of src/lib/errors.ts. */
 export function createRequestPolicy({ clock, logger, gate, authorization }: RequestPolicyDeps) {
   return async <O extends PolicyRequest, R>(send: (options: O) => R | Promise<R>, options: O): Promise<R> => {
     const signal = options.request?.signal ?? new AbortController().signal;
