@@ -14,14 +14,16 @@ export function joinStreams(client: Duplex, clientHead: Buffer, upgraded: Upgrad
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   if (serverHead.length > 0) client.write(serverHead);
   if (clientHead.length > 0) server.write(clientHead);
-  const end = () => {
-    client.destroy();
-    server.destroy();
-  };
-  pipeline(client, server, (error) => error && end());
-  pipeline(server, client, (error) => error && end());
-  client.once('close', end);
-  server.once('close', end);
+  client.pipe(server);
+  server.pipe(client);
+  endTogether(client, server);
+  endTogether(server, client);
+}
+
+/** Once `from` is over nothing can be said to it, and what it said last still reaches `to`. */
+function endTogether(from: Duplex, to: Duplex): void {
+  from.on('error', () => from.destroy());
+  from.once('close', () => to.end(() => to.destroy()));
 }
 
 /** The server did not upgrade: its answer, framed anew for the client. */
