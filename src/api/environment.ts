@@ -16,7 +16,7 @@ const minorVersion = z
   .regex(/^1\.[0-9]{2}$/)
   .meta({ description: 'Minor version of Kubernetes', examples: ['1.34'] });
 
-export const imageApp = z
+const imageApp = z
   .strictObject({
     image: z
       .string()
@@ -33,9 +33,8 @@ export const createEnvironmentRequest = z.strictObject({
   kubernetesVersion: minorVersion.optional(),
   ttlSeconds: z.int().min(60).optional().meta({ description: 'Time to live; the service limits it' }),
 });
-export type CreateEnvironmentRequest = z.infer<typeof createEnvironmentRequest>;
 
-export const environmentPhase = z.enum([
+const environmentPhase = z.enum([
   'Pending',
   'Provisioning',
   'Deploying',
@@ -44,7 +43,7 @@ export const environmentPhase = z.enum([
   'Terminating',
 ]);
 
-export const environmentCondition = z.object({
+const environmentCondition = z.object({
   type: z.string(),
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string(),

@@ -58,8 +58,6 @@ const schema = z.object({
   MAYFLY_DRAIN_SECONDS: seconds(20),
 });
 
-export type ServerConfig = Awaited<ReturnType<typeof loadServerConfig>>;
-
 /** @throws InvalidInputError `InvalidConfiguration` */
 export async function loadServerConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(schema, environment);

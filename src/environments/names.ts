@@ -7,11 +7,11 @@ import type { PullRequestSource } from './resource.ts';
  * The environment's name is also its virtual cluster's name and the name of a host Service, so it is a DNS label that
  * begins with a letter (RFC 1035, as Service names must), short enough for the names built from it.
  */
-export const ENVIRONMENT_NAME_MAX_LENGTH = 40;
-export const ENVIRONMENT_NAME_PATTERN = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+const ENVIRONMENT_NAME_MAX_LENGTH = 40;
+const ENVIRONMENT_NAME_PATTERN = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
 /** Of `expose[].name`: leaves room for the preview's host label, and `--` stays the separator. */
-export const EXPOSE_NAME_MAX_LENGTH = 20;
+const EXPOSE_NAME_MAX_LENGTH = 20;
 const EXPOSE_NAME_PATTERN = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
 const HASH_LENGTH = 8;

@@ -10,18 +10,7 @@ import type {
   V1Secret,
   V1Service,
 } from '@kubernetes/client-node';
-import type { ObjectMeta } from '../kube/resource.ts';
-
-/** The same shape with time stamps as the RFC 3339 strings of the wire. */
-type Wire<T> = T extends Date
-  ? string
-  : T extends readonly (infer Item)[]
-    ? Wire<Item>[]
-    : T extends object
-      ? { [Field in keyof T]: Wire<T[Field]> }
-      : T;
-
-type WireObject<T> = Wire<Omit<T, 'metadata'>> & { metadata: ObjectMeta };
+import type { WireObject } from '../kube/wire.ts';
 
 export type Pod = WireObject<V1Pod>;
 export type PodSpec = NonNullable<Pod['spec']>;

@@ -4,7 +4,7 @@ import { podProblem } from './pods.ts';
 
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
-export function hasReadyEndpoints(
+function hasReadyEndpoints(
   service: Service,
   { endpointSlices }: Pick<ClusterObjects, 'endpointSlices'>,
 ): boolean {
