@@ -34,14 +34,7 @@ export const createEnvironmentRequest = z.strictObject({
   ttlSeconds: z.int().min(60).optional().meta({ description: 'Time to live; the service limits it' }),
 });
 
-const environmentPhase = z.enum([
-  'Pending',
-  'Provisioning',
-  'Deploying',
-  'Ready',
-  'Failed',
-  'Terminating',
-]);
+const environmentPhase = z.enum(['Pending', 'Provisioning', 'Deploying', 'Ready', 'Failed', 'Terminating']);
 
 const environmentCondition = z.object({
   type: z.string(),

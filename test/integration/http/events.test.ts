@@ -94,7 +94,7 @@ test('is not found for who may not see the environment', async () => {
 });
 
 test('F9: ends at once when the process must end', async () => {
-  const ending = await startService();
+  await using ending = await startService();
   await ending.environment('last');
   const headers = { host: 'mayfly.test', authorization: `Bearer ${TOKENS.alice}` };
   const stream = await new Promise<IncomingMessage>((resolve) => {
@@ -106,5 +106,4 @@ test('F9: ends at once when the process must end', async () => {
   await ending.stop({ drainMs: 10_000 });
   expect((await events.next()).done).toBe(true);
   expect(performance.now() - startedMs).toBeLessThan(5_000);
-  await ending[Symbol.asyncDispose]();
 });

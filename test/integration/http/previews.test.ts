@@ -227,7 +227,7 @@ describe('an address without a preview', () => {
 });
 
 test('F9: a request under way is finished when the service ends, and a WebSocket does not hold it up for ever', async () => {
-  const ending = await startService();
+  await using ending = await startService();
   const { metadata } = await ending.environment('last');
   const hostLabel = previewHostLabel('last', metadata.uid ?? '');
   const host = `${hostLabel}.${PREVIEW_DOMAIN}`;
@@ -261,5 +261,4 @@ test('F9: a request under way is finished when the service ends, and a WebSocket
   expect(await slow).toMatchObject({ status: 200, body: 'finished' });
   await stopped;
   await text(socket.socket);
-  await ending[Symbol.asyncDispose]();
 });
