@@ -7,7 +7,6 @@ import {
   type CertificateFiles,
   type CertificateRequest,
   createCertificates,
-  renewalIsDue,
   renewCertificates,
 } from './certificates.ts';
 import { FILES_BY_CONTAINER } from './plan.ts';
@@ -219,16 +218,5 @@ describe('renewCertificates', () => {
       later(1),
     );
     expect(changedFiles(files, renewed)).toEqual(['service-account.pub', 'service-account.key']);
-  });
-});
-
-describe('renewalIsDue', () => {
-  test('turns true in the last third of the shortest life', () => {
-    expect(renewalIsDue(files, later(50).now)).toBe(false);
-    expect(renewalIsDue(files, later(65).now)).toBe(true);
-  });
-
-  test('is true for a certificate that nobody can read', () => {
-    expect(renewalIsDue({ ...files, 'admin.crt': '' }, request.now)).toBe(true);
   });
 });

@@ -67,14 +67,6 @@ export async function renewCertificates(
   return Object.assign(files, ...(await Promise.all(leaves)), await keepSigningKeys(existing));
 }
 
-/** Whether anything in these files will need renewal by then; costs no more than parsing them. */
-export function renewalIsDue(existing: Readonly<CertificateFiles>, now: Date): boolean {
-  return Object.entries(existing).some(
-    ([name, pem]) =>
-      name.endsWith('.crt') && attempt(() => nearsItsEnd(new X509Certificate(pem), now)) !== false,
-  );
-}
-
 async function keepAuthority(
   plan: AuthorityPlan,
   existing: Readonly<CertificateFiles>,

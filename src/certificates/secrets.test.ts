@@ -38,8 +38,3 @@ test('builds a kubeconfig that clients read as a connection with the administrat
   });
   expect(text).not.toContain(Buffer.from('secret').toString('base64'));
 });
-
-test('names the server in the certificate when it is dialled by another name', () => {
-  const text = adminKubeconfig({}, { name: 'x', server: 'https://127.0.0.1:1', tlsServerName: 'kubernetes' });
-  expect(connectionFromKubeconfig(text).servername).toBe('kubernetes');
-});

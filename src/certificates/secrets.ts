@@ -66,14 +66,12 @@ export interface KubeconfigOptions {
   name: string;
   /** `https://host:port`. */
   server: string;
-  /** When set, the server's certificate is checked against this name instead of the host in `server`. */
-  tlsServerName?: string;
 }
 
 /** A kubeconfig (v1) with the administrator's client certificate inside. */
 export function adminKubeconfig(
   files: Readonly<CertificateFiles>,
-  { name, server, tlsServerName }: KubeconfigOptions,
+  { name, server }: KubeconfigOptions,
 ): string {
   const base64 = (file: string) => Buffer.from(files[file] ?? '').toString('base64');
   return stringify({
@@ -85,7 +83,6 @@ export function adminKubeconfig(
         name,
         cluster: {
           server,
-          ...(tlsServerName === undefined ? {} : { 'tls-server-name': tlsServerName }),
           'certificate-authority-data': base64('ca.crt'),
         },
       },
