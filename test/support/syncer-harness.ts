@@ -39,7 +39,6 @@ export async function startSyncer(options: HarnessOptions = {}): Promise<SyncerH
     facts: translationContext(),
     hostApiAddresses: ['10.96.0.1'],
     readsHostNodes: true,
-    onStoreReplaced: () => {},
     logger: pino({ level: 'silent' }),
     clock: systemClock,
     ...rest,

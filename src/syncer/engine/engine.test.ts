@@ -327,9 +327,8 @@ describe('whose an object is', () => {
     const replaced = createMemoryApiServer();
     replaced.put(NAMESPACES, { metadata: { name: 'kube-system', uid: 'store-2' } });
     replaced.put(PODS, podNamed('default/web'));
-    const onStoreReplaced = vi.fn();
-    await run({ virtual: replaced, host, onStoreReplaced });
-    await vi.waitFor(() => expect(onStoreReplaced).toHaveBeenCalledOnce());
+    await run({ virtual: replaced, host });
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
     await syncer.quiet();
     expect(podOnHost(host, 'default/web')?.metadata.annotations?.['mayfly.dev/store-uid']).toBe('store-1');
     expect(host.writes().filter(({ verb }) => verb !== 'create')).toEqual([]);

@@ -9,7 +9,7 @@ import { createWorkQueue, runWorkers, type WorkQueueMetrics } from '../../kube/w
 import type { Clock } from '../../lib/clock.ts';
 import { errorMessage, MayflyError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { ClusterFacts, Observation, Side } from '../kind.ts';
+import type { ClusterFacts, Observation, Side, TranslationContext } from '../kind.ts';
 import { nodes } from '../kinds/nodes/kind.ts';
 import { pods } from '../kinds/pods/kind.ts';
 import type { AnyKind } from '../kinds/registry.ts';
@@ -52,8 +52,6 @@ export interface EngineOptions {
   hostApiAddresses: readonly string[];
   /** Whether the host's nodes may be read; without, Nodes are derived from the pods that run on them. */
   readsHostNodes: boolean;
-  /** Told when the host turns out to hold another store's objects; once per store. */
-  onStoreReplaced(error: StoreReplacedError, signal: AbortSignal): void;
   logger: Logger;
   clock: Clock;
   metrics?: EngineMetrics;
@@ -61,6 +59,7 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly stores: SyncerStores;
+  readonly context: TranslationContext;
   /** Runs until the signal aborts and what ran then has ended. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when both sides are in the local copies; rejects when the signal aborts. */
@@ -103,7 +102,6 @@ export function createEngine(options: EngineOptions): Engine {
     onDropped: () => metrics?.eventDropped(),
   });
   const replaced = new Set<string>();
-  let runSignal = AbortSignal.abort();
 
   const reconcilers = new Map<string, (key: string, signal: AbortSignal) => Promise<void>>([
     [kindId(nodeSync.type), nodeSync.reconcile],
@@ -132,7 +130,6 @@ export function createEngine(options: EngineOptions): Engine {
     replaced.add(error.message);
     logger.error({ code: error.code, reason: error.message }, 'the virtual store was replaced');
     metrics?.storeReplaced();
-    options.onStoreReplaced(error, runSignal);
   }
 
   /** The keys that a change concerns, by what kinds say they observe. */
@@ -228,11 +225,11 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     stores,
+    context,
     synced,
     hasSynced: () => watched.every(({ reflector }) => reflector.hasSynced()),
 
     async run(signal) {
-      runSignal = signal;
       const watching = Promise.all(watched.map(({ reflector }) => reflector.run(signal)));
       try {
         // Before both sides are known, what seems absent may only not have arrived.

@@ -1,0 +1,77 @@
+// Entry point of the syncer: `run` (the default) serves a virtual cluster; `certificates` makes what its control plane needs
+// to start, and ends.
+import { readFile } from 'node:fs/promises';
+import { ensureCertificates } from '../certificates/ensure.ts';
+import { writeCertificateFolders } from '../certificates/folders.ts';
+import { loadCertificatesConfig, loadSyncerConfig } from '../config/syncer.ts';
+import { createKubeClient } from '../kube/client.ts';
+import { inClusterConnection, type KubeConnection } from '../kube/connection.ts';
+import { connectionFromKubeconfig } from '../kube/kubeconfig.ts';
+import { createTransport } from '../kube/transport.ts';
+import { systemClock } from '../lib/clock.ts';
+import { InvalidInputError } from '../lib/errors.ts';
+import { createLogger } from '../lib/logger.ts';
+import { createMetrics } from '../lib/metrics.ts';
+import { upstreamsOf } from '../syncer/dns/resolv-conf.ts';
+import { createSyncer } from '../syncer/syncer.ts';
+
+const PROCESS = { process: 'syncer' };
+const VIRTUAL_API = 'https://127.0.0.1:6443';
+const SOCKET_FOLDER = '/run/mayfly';
+const PORTS = { dns: 53, status: 8081 };
+/** The init step has the chart's own time-out behind it; this is for what hangs. */
+const CERTIFICATES_TIMEOUT_MS = 120_000;
+
+const ending = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => ending.abort(new Error(`received ${signal}`)));
+}
+
+async function hostConnection(kubeconfigFile: string | undefined): Promise<KubeConnection> {
+  return kubeconfigFile
+    ? connectionFromKubeconfig(await readFile(kubeconfigFile, 'utf8'))
+    : inClusterConnection(process.env);
+}
+
+async function makeCertificates(): Promise<void> {
+  const config = loadCertificatesConfig(process.env);
+  const client = createKubeClient(createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS));
+  const files = await ensureCertificates({
+    ...config,
+    namespace: config.hostNamespace,
+    client,
+    clock: systemClock,
+    signal: AbortSignal.any([ending.signal, AbortSignal.timeout(CERTIFICATES_TIMEOUT_MS)]),
+  });
+  await writeCertificateFolders(config.certificatesFolder, files);
+  await client.close();
+}
+
+async function run(): Promise<void> {
+  const config = await loadSyncerConfig(process.env);
+  const logger = createLogger({ name: 'syncer', level: config.logLevel });
+  const { ca, syncer } = config.certificates;
+  const virtualConnection = config.virtualKubeconfigFile
+    ? connectionFromKubeconfig(await readFile(config.virtualKubeconfigFile, 'utf8'))
+    : { server: VIRTUAL_API, ca, ...syncer };
+  const host = createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS);
+  const virtual = createTransport(virtualConnection, PROCESS);
+  await createSyncer({
+    ...config,
+    host,
+    virtual,
+    upstreams: upstreamsOf(await readFile('/etc/resolv.conf', 'utf8'), config.podIps),
+    socketFolder: SOCKET_FOLDER,
+    ports: PORTS,
+    logger,
+    metrics: createMetrics(),
+    clock: systemClock,
+  }).run(ending.signal);
+  await Promise.all([host.close(), virtual.close()]);
+  logger.info('ended');
+}
+
+const [command = 'run'] = process.argv.slice(2);
+if (command === 'run') await run();
+else if (command === 'certificates') await makeCertificates();
+else throw new InvalidInputError({ code: 'UnknownCommand', message: `unknown command "${command}"` });

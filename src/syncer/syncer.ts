@@ -1,0 +1,163 @@
+// The syncer of one virtual cluster, put together: the engine, what the virtual API server dials, DNS, and what has to be in
+// the virtual cluster before it is usable.
+import { isIPv6 } from 'node:net';
+import { createKubeClient } from '../kube/client.ts';
+import type { KubeTransport } from '../kube/transport.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Metrics } from '../lib/metrics.ts';
+import { bootstrapServices } from './admission/bootstrap-services.ts';
+import { createReservations } from './admission/reservations.ts';
+import { createAdmissionServer } from './admission/server.ts';
+import { mayReadNodes, readClusterFacts } from './cluster-facts.ts';
+import type { Upstream } from './dns/resolv-conf.ts';
+import { createDnsServer } from './dns/server.ts';
+import { createAllowList } from './egress/allow-list.ts';
+import { createEgressGate } from './egress/gate.ts';
+import { createEngine } from './engine/engine.ts';
+import { createEngineMetrics } from './engine/engine-metrics.ts';
+import { createTeller } from './host-text.ts';
+import type { IsolationProfile } from './kind.ts';
+import { podReferences } from './kinds/pods/references.ts';
+import { KINDS } from './kinds/registry.ts';
+import { createKubeletServer } from './kubelet/server.ts';
+import { register } from './registration.ts';
+import { createStatusServer } from './status-server.ts';
+
+/** PEM. */
+interface CertificatePair {
+  cert: string;
+  key: string;
+}
+
+export interface SyncerDeps {
+  cluster: string;
+  hostNamespace: string;
+  profile: IsolationProfile;
+  host: KubeTransport;
+  virtual: KubeTransport;
+  /** Addresses of the host's API, as far as they are known. */
+  hostApiAddresses: readonly string[];
+  certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
+  webhookHosts: readonly string[];
+  /** Addresses of this process's own pod. */
+  podIps: readonly string[];
+  upstreams: readonly Upstream[];
+  /** Where the API server finds the sockets of its egress selectors. */
+  socketFolder: string;
+  ports: { dns: number; status: number };
+  logger: Logger;
+  metrics: Metrics;
+  clock: Clock;
+}
+
+export interface Syncer {
+  /** Runs until the signal aborts and everything has ended; rejects when it cannot begin. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const API_TARGET_PORT = 6443;
+const DNS_TTL_SECONDS = 5;
+
+export function createSyncer(deps: SyncerDeps): Syncer {
+  const { logger, metrics, clock, certificates, podIps } = deps;
+  const host = createKubeClient(deps.host);
+  const virtual = createKubeClient(deps.virtual);
+
+  return {
+    async run(signal) {
+      const done = { registered: false, bootstrapped: false };
+      // What ends one part ends all: a syncer is whole or is started again.
+      const failure = new AbortController();
+      const running = AbortSignal.any([signal, failure.signal]);
+      const [facts, readsHostNodes] = await Promise.all([
+        readClusterFacts({ ...deps, host }, running),
+        mayReadNodes(host, running),
+      ]);
+      const engine = createEngine({
+        kinds: KINDS,
+        host,
+        virtual,
+        facts,
+        hostApiAddresses: deps.hostApiAddresses,
+        readsHostNodes,
+        logger,
+        clock,
+        metrics: createEngineMetrics(metrics),
+      });
+      const { stores } = engine;
+      const kubelet = createKubeletServer({
+        tls: { ...certificates.kubelet, clientCa: certificates.ca },
+        stores,
+        host: {
+          transport: deps.host,
+          translateText: (text, hostPod, pod) =>
+            createTeller(hostPod, pod, () => podReferences(pod), engine.context)(text),
+        },
+        logger,
+      });
+      const reservations = createReservations({ client: host, stores, facts, clock, logger });
+      const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
+      const allowList = createAllowList(deps.webhookHosts);
+      const egress = createEgressGate({ stores, allowList, kubelet, admission, logger });
+      const dns = createDnsServer({
+        zone: {
+          domain: facts.dns.domain,
+          ttlSeconds: DNS_TTL_SECONDS,
+          serial: Math.floor(clock.nowMs() / 1000),
+        },
+        stores: stores.virtual,
+        hasSynced: engine.hasSynced,
+        upstreams: deps.upstreams,
+        logger,
+        clock,
+      });
+      const status = createStatusServer({
+        metrics,
+        readiness: {
+          synced: engine.hasSynced,
+          registered: () => done.registered,
+          services: () => done.bootstrapped,
+        },
+      });
+
+      async function prepare(): Promise<void> {
+        const api = { ...facts.api, targetPort: API_TARGET_PORT };
+        const [podIp = ''] = podIps;
+        await Promise.all([
+          register({ client: virtual, ca: certificates.ca, clock }, running).then(() => {
+            done.registered = true;
+          }),
+          bootstrapServices({ client: virtual, api, dns: facts.dns, podIp, clock }, running).then(() => {
+            done.bootstrapped = true;
+          }),
+        ]);
+        logger.info('the virtual cluster is usable');
+      }
+
+      await Promise.all([
+        egress.listen('cluster', `${deps.socketFolder}/egress-cluster.sock`),
+        egress.listen('controlplane', `${deps.socketFolder}/egress-controlplane.sock`),
+        status.listen(deps.ports.status),
+      ]);
+      const dnsServer = await dns.listen({
+        host: podIps.some((address) => isIPv6(address)) ? '::' : '0.0.0.0',
+        port: deps.ports.dns,
+      });
+      try {
+        await Promise.all(
+          [prepare(), engine.run(running), reservations.run(running)].map((part) =>
+            part.catch((error: unknown) => {
+              if (signal.aborted) return;
+              failure.abort(error);
+              throw error;
+            }),
+          ),
+        );
+      } finally {
+        admission.close();
+        await Promise.all([egress.close(), kubelet.close(), dnsServer.close(), status.close()]);
+      }
+    },
+  };
+}
