@@ -33,7 +33,9 @@ export interface TeardownStepDeps {
  * without waiting for the kubelet to have ended its containers.
  */
 const GRACE_SECONDS = 1;
-const PODS_TIMEOUT_MS = 10_000;
+const PODS_TIMEOUT_MS = 4_000;
+/** Kubernetes itself removes it from claims once no pod uses them. */
+const CLAIM_IN_USE = 'kubernetes.io/pvc-protection';
 const HELD_TIMEOUT_MS = 5_000;
 const HELD_INTERVAL_MS = 200;
 const GONE_TIMEOUT_MS = 30_000;
@@ -66,10 +68,7 @@ export function createTeardownStep({ client, clock, logger, release, forceAfterM
     }
   }
 
-  /**
-   * The control plane first, so that nothing makes pods anew; then all pods. The namespace controller comes back late to a
-   * namespace with pods that are still shutting down, after half of their grace period, so it is given one without any.
-   */
+  /** The control plane first, so that nothing makes pods anew; then all pods. */
   async function endPods(environment: Environment, signal: AbortSignal): Promise<void> {
     const { cluster, namespace } = hostPlaceOf(environment);
     await deleteUnlessGone(STATEFUL_SETS, { namespace, name: cluster }, { signal });
@@ -97,9 +96,37 @@ export function createTeardownStep({ client, clock, logger, release, forceAfterM
   }
 
   /**
-   * What waits for a finalizer is deleted while the worker still has rights here: they go with the namespace's contents, and
+   * What somebody's finalizer holds is deleted before the namespace is: the worker's rights in it go with its contents, and
    * nobody could let go of the rest then.
    */
+  async function releaseHeldFirst(environment: Environment, signal: AbortSignal): Promise<void> {
+    try {
+      const held = await listHeld(hostPlaceOf(environment).namespace, signal);
+      if (held.length === 0) return;
+      await endPods(environment, signal);
+      await releaseHeld(environment, signal);
+    } catch (error) {
+      // A run that was killed before it had any right in the namespace has left nothing there.
+      if (!isForbidden(error)) throw error;
+    }
+  }
+
+  /**
+   * The namespace controller leaves the contents alone for five seconds, and comes back late to pods that are still shutting down
+   * then, after half of their grace period. In a namespace that is being deleted nothing can make pods anew.
+   */
+  async function endPodsMeanwhile(environment: Environment, signal: AbortSignal): Promise<void> {
+    try {
+      await endPods(environment, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      logger.info(
+        { err, environment: environment.metadata.name },
+        'pods are left to the namespace controller',
+      );
+    }
+  }
+
   async function releaseHeld(environment: Environment, signal: AbortSignal): Promise<void> {
     const { namespace } = hostPlaceOf(environment);
     const forced = isForced(environment);
@@ -133,7 +160,9 @@ export function createTeardownStep({ client, clock, logger, release, forceAfterM
         return items.map((object) => ({ type, object }));
       }),
     );
-    return lists.flat().filter(({ object }) => object.metadata.finalizers?.length);
+    return lists
+      .flat()
+      .filter(({ object }) => object.metadata.finalizers?.some((finalizer) => finalizer !== CLAIM_IN_USE));
   }
 
   async function removeFinalizers(
@@ -179,16 +208,10 @@ export function createTeardownStep({ client, clock, logger, release, forceAfterM
       assertOwn(found, environment, release);
       const { uid, deletionTimestamp } = found.metadata;
       if (!deletionTimestamp) {
-        try {
-          await endPods(environment, signal);
-          await releaseHeld(environment, signal);
-        } catch (error) {
-          // A run that was killed before it had any right in the namespace has left nothing there.
-          if (!isForbidden(error)) throw error;
-        }
+        await releaseHeldFirst(environment, signal);
         await deleteUnlessGone(NAMESPACES, { name }, { uid, signal });
       }
-      await untilGone(found, signal);
+      await Promise.all([untilGone(found, signal), endPodsMeanwhile(environment, signal)]);
       return { message };
     },
   };
