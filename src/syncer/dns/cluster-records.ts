@@ -16,7 +16,7 @@ export interface ZoneStores {
   namespaces: Pick<ReadStore<Namespace>, 'get'>;
 }
 
-export interface ServiceRecord {
+interface ServiceRecord {
   /** First label of the target, below the Service's name; absent when the target is the Service itself. */
   hostname?: string;
   port: number;
@@ -60,13 +60,7 @@ export function clusterRecords(labels: readonly string[], stores: ZoneStores): N
 }
 
 /** The name of an endpoint below its Service: its own host name, else one made of its address. */
-export function endpointHostname({
-  hostname,
-  addresses,
-}: {
-  hostname?: string;
-  addresses: readonly string[];
-}) {
+function endpointHostname({ hostname, addresses }: { hostname?: string; addresses: readonly string[] }) {
   if (hostname) return hostname;
   const dashed = (addresses[0] ?? '').replace(/[.:]/g, '-');
   // A DNS label may not end with a dash, an IPv6 address may end with colons; both ways of writing are the same address.
