@@ -83,7 +83,9 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
     ...values,
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  await cluster.helm(['install', name, CHART, '--namespace', name, '--wait', '--timeout', '150s', ...flags]);
+  // The kind outlives the release that installed it, which may have had another name.
+  const install = ['install', name, CHART, '--namespace', name, '--take-ownership'];
+  await cluster.helm([...install, '--wait', '--timeout', '150s', ...flags]);
   const server = await cluster.client.get<ServiceObject>(
     SERVICES,
     { namespace: name, name: serverServiceName(name) },
