@@ -10,7 +10,7 @@ import { addressedTo, codeOf } from './wire.ts';
 export interface ForwarderDeps {
   upstreams: readonly Upstream[];
   clock: Clock;
-  /** What one upstream has to answer. Default 2 s: half of what a stub resolver waits. */
+  /** How long one upstream has to answer. Default 2 s. */
   timeoutMs?: number;
 }
 
@@ -25,6 +25,8 @@ export interface Forwarder {
 }
 
 const MAX_IN_FLIGHT = 256;
+/** All upstreams together: a stub resolver waits for five seconds (resolv.conf(5)). */
+const TOTAL_TIMEOUT_MS = 4500;
 const MAX_CACHED = 2048;
 const CODE_SERVFAIL = 2;
 const CODE_REFUSED = 5;
@@ -36,9 +38,11 @@ export function createForwarder({ upstreams, clock, timeoutMs = 2000 }: Forwarde
   async function ask(query: Buffer, protocol: Protocol, signal: AbortSignal): Promise<Buffer> {
     let failure: unknown;
     let refusal: Buffer | undefined;
+    const total = AbortSignal.timeout(TOTAL_TIMEOUT_MS);
     for (const upstream of upstreams) {
+      if (total.aborted) break;
       try {
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+        const limit = AbortSignal.any([signal, total, AbortSignal.timeout(timeoutMs)]);
         const response = await exchange(protocol, upstream, query, limit);
         const code = codeOf(response);
         if (code !== CODE_SERVFAIL && code !== CODE_REFUSED) return response;
