@@ -1,5 +1,6 @@
 // Where the previews answer: the addresses of the exposed Services, written down once they do answer.
-import { isIPv6 } from 'node:net';
+import { once } from 'node:events';
+import { connect, isIPv6 } from 'node:net';
 import { request } from 'undici';
 import { isConditionTrue } from '../../src/environments/conditions.ts';
 import { previewHostLabel } from '../../src/environments/names.ts';
@@ -76,15 +77,17 @@ export function createPublishStep(deps: PublishStepDeps): Step {
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
   ): Promise<void> {
     const host = `${hostLabel}.${new URL(deps.previewUrl).host}`;
-    const url = `http://${isIPv6(clusterIp) ? `[${clusterIp}]` : clusterIp}:${port}${path ?? '/'}`;
+    const address = { host: clusterIp, port };
     const limit = AbortSignal.timeout(timeoutMs);
     let last = 'it did not answer';
     try {
       await retry(
         async () => {
           try {
-            const status = await statusOf(url, host, AbortSignal.any([signal, limit]));
-            if (path === undefined || (status >= 200 && status < 400)) return;
+            const probing = AbortSignal.any([signal, limit, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+            if (path === undefined) return await accepts(address, probing);
+            const status = await statusOf(address, path, host, probing);
+            if (status >= 200 && status < 400) return;
             last = `it answers ${status}`;
           } catch (error) {
             last = errorMessage(error);
@@ -168,11 +171,24 @@ function notExposable({ service }: ExposedService, why: string): InvalidInputErr
   return new InvalidInputError({ code: 'ServiceNotExposable', message: `Service \`${service}\` ${why}` });
 }
 
-async function statusOf(url: string, host: string, signal: AbortSignal): Promise<number> {
-  const { statusCode, body } = await request(url, {
+/** Whether anything listens: the host refuses connections to a Service that has no ready pod. */
+async function accepts(address: { host: string; port: number }, signal: AbortSignal): Promise<void> {
+  const socket = connect(address);
+  try {
+    await once(socket, 'connect', { signal });
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function statusOf(
+  { host: ip, port }: { host: string; port: number },
+  path: string,
+  host: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const { statusCode, body } = await request(`http://${isIPv6(ip) ? `[${ip}]` : ip}:${port}${path}`, {
     headers: { host, 'user-agent': 'mayfly' },
-    headersTimeout: ANSWER_TIMEOUT_MS,
-    bodyTimeout: ANSWER_TIMEOUT_MS,
     signal,
   });
   await body.dump({ limit: 64 * 1024, signal });
