@@ -14,6 +14,7 @@ beforeAll(async () => {
   await writeFile(join(source, 'deploy/a.yml'), 'kind: A # ${{ commit }}\n');
   await writeFile(join(source, 'deploy/c.json'), '{"kind":"C"}');
   await writeFile(join(source, 'deploy/README.md'), '# no manifest');
+  await writeFile(join(source, 'syntax.yaml'), 'a: [1,\nb: }\n');
   await writeFile(join(source, 'broken.yaml'), 'a: 1\nb: ${{ secret }}\n');
 });
 afterAll(() => rm(source, { recursive: true, force: true }));
@@ -36,6 +37,7 @@ describe('manifests of a repository', () => {
 
   test.each([
     ['elsewhere', /elsewhere does not exist/],
+    ['syntax.yaml', /syntax\.yaml: .* at line 2/],
     ['broken.yaml', /broken\.yaml: unknown variable "secret"/],
   ])('that cannot be read say which file is meant: %s', async (path, message) => {
     await expect(readManifests(source, [path], VARIABLES)).rejects.toThrow(message);

@@ -1,6 +1,7 @@
 // The chart that is made for apps which bring none: their manifests as they are, so that Helm orders, updates and prunes them.
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join, relative } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import { interpolate, type ProjectVariables } from '../../src/environments/project-file-variables.ts';
 import type { ImageApp } from '../../src/environments/resource.ts';
 import { InvalidInputError } from '../../src/lib/errors.ts';
@@ -63,7 +64,7 @@ export function manifestsOfImage({ image, port }: ImageApp): string[] {
 /**
  * The texts of files, and of the manifests directly in folders, by name. Variables are filled in.
  * @param source folder of the repository's files; holds no links.
- * @throws InvalidInputError `ManifestNotFound`, `UnknownVariable`, `TooManyManifests`
+ * @throws InvalidInputError `ManifestNotFound`, `InvalidManifest`, `UnknownVariable`, `TooManyManifests`
  */
 export async function readManifests(
   source: string,
@@ -81,7 +82,9 @@ export async function readManifests(
   return Promise.all(
     files.map(async (file) => {
       try {
-        return interpolate(await readFile(file, 'utf8'), variables);
+        const text = interpolate(await readFile(file, 'utf8'), variables);
+        assertYaml(text);
+        return text;
       } catch (error) {
         if (!(error instanceof InvalidInputError)) throw error;
         const message = `${relative(source, file)}: ${error.message}`;
@@ -89,6 +92,14 @@ export async function readManifests(
       }
     }),
   );
+}
+
+/** Helm would name the file of the generated chart, which nobody knows. */
+function assertYaml(text: string): void {
+  for (const { errors } of parseAllDocuments(text)) {
+    const [error] = errors;
+    if (error) throw new InvalidInputError({ code: 'InvalidManifest', message: error.message });
+  }
 }
 
 async function manifestFiles(source: string, path: string): Promise<string[]> {
