@@ -72,6 +72,16 @@ async function run(): Promise<void> {
 }
 
 const [command = 'run'] = process.argv.slice(2);
-if (command === 'run') await run();
-else if (command === 'certificates') await makeCertificates();
-else throw new InvalidInputError({ code: 'UnknownCommand', message: `unknown command "${command}"` });
+const commands = new Map([
+  ['run', run],
+  ['certificates', makeCertificates],
+]);
+try {
+  const start = commands.get(command);
+  if (!start)
+    throw new InvalidInputError({ code: 'UnknownCommand', message: `unknown command "${command}"` });
+  await start();
+} catch (error) {
+  createLogger({ name: 'syncer', level: 'fatal' }).fatal({ err: error, command }, 'ended by an error');
+  process.exit(1);
+}

@@ -1,6 +1,6 @@
 // Facts about a virtual cluster that its syncer reads from the host once, at its start.
 import type { KubeClient } from '../kube/client.ts';
-import { isForbidden, isNotFound, isRetryable } from '../kube/errors.ts';
+import { isForbidden, isNotFound, isRetryable, KubeError } from '../kube/errors.ts';
 import { CONFIG_MAPS, NODES, SERVICES } from '../kube/resource.ts';
 import { retry } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -52,17 +52,28 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
     };
   }
 
-  const mayPass = (error: unknown) => isNotFound(error) || isForbidden(error) || isRetryable(error);
   return retry(read, { ...RETRY, isRetryable: mayPass, signal, clock });
 }
 
 /** Whether the syncer may read the host's nodes: a right that the chart gives by value. */
-export async function mayReadNodes(host: Pick<KubeClient, 'list'>, signal: AbortSignal): Promise<boolean> {
-  try {
-    await host.list(NODES, { limit: 1, signal });
-    return true;
-  } catch (error) {
-    if (isForbidden(error)) return false;
-    throw error;
+export async function mayReadNodes(
+  { host, clock }: Pick<FactsOptions, 'host' | 'clock'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  async function tryOnce(): Promise<boolean> {
+    try {
+      await host.list(NODES, { limit: 1, signal });
+      return true;
+    } catch (error) {
+      if (isForbidden(error)) return false;
+      throw error;
+    }
   }
+  return retry(tryOnce, { ...RETRY, isRetryable: mayPass, signal, clock });
+}
+
+/** What a chart that is only being installed leads to: objects and rights that are not there yet, and a token nobody knows. */
+function mayPass(error: unknown): boolean {
+  const isUnknown = error instanceof KubeError && error.status === 401;
+  return isUnknown || isNotFound(error) || isForbidden(error) || isRetryable(error);
 }

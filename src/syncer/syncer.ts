@@ -3,7 +3,9 @@
 import { isIPv6 } from 'node:net';
 import { createKubeClient } from '../kube/client.ts';
 import type { KubeTransport } from '../kube/transport.ts';
+import { retry } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
+import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Metrics } from '../lib/metrics.ts';
 import { bootstrapServices } from './admission/bootstrap-services.ts';
@@ -58,6 +60,7 @@ export interface Syncer {
 
 const API_TARGET_PORT = 6443;
 const DNS_TTL_SECONDS = 5;
+const PREPARE = { backoff: { baseMs: 200, maxMs: 10_000 }, attempts: Number.POSITIVE_INFINITY };
 
 export function createSyncer(deps: SyncerDeps): Syncer {
   const { logger, metrics, clock, certificates, podIps } = deps;
@@ -72,7 +75,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       const running = AbortSignal.any([signal, failure.signal]);
       const [facts, readsHostNodes] = await Promise.all([
         readClusterFacts({ ...deps, host }, running),
-        mayReadNodes(host, running),
+        mayReadNodes({ host, clock }, running),
       ]);
       const engine = createEngine({
         kinds: KINDS,
@@ -135,6 +138,12 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         logger.info('the virtual cluster is usable');
       }
 
+      /** An API server that is only coming up refuses for many reasons; none is worth ending what runs already. */
+      const isRetryable = (error: unknown) => {
+        logger.warn({ reason: errorMessage(error) }, 'the virtual cluster is not prepared yet');
+        return true;
+      };
+
       await Promise.all([
         egress.listen('cluster', `${deps.socketFolder}/egress-cluster.sock`),
         egress.listen('controlplane', `${deps.socketFolder}/egress-controlplane.sock`),
@@ -144,9 +153,10 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         host: podIps.some((address) => isIPv6(address)) ? '::' : '0.0.0.0',
         port: deps.ports.dns,
       });
+      const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
       try {
         await Promise.all(
-          [prepare(), engine.run(running), reservations.run(running)].map((part) =>
+          [preparing, engine.run(running), reservations.run(running)].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);

@@ -1,7 +1,6 @@
 // The engine of the syncer: watches both sides, turns every change into the keys it concerns, and has workers bring each
 // virtual object and its host copy together. It knows no kind by name.
 import type { KubeClient } from '../../kube/client.ts';
-import { isConflict } from '../../kube/errors.ts';
 import { createReflector, type Reflector, type ReflectorMetrics } from '../../kube/reflector.ts';
 import { type KubeObject, keyOf, NAMESPACES, NODES, type ResourceType } from '../../kube/resource.ts';
 import type { Change, Store } from '../../kube/store.ts';
@@ -29,7 +28,7 @@ import { createTokenKeeper } from '../tokens/token-keeper.ts';
 import { createContext } from './context.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
-import { createReconciler, referrersOf } from './reconciler.ts';
+import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
 import { createStoreIdentity, type StoreReplacedError } from './store-identity.ts';
 import { createUpwardSync } from './upward.ts';
@@ -153,7 +152,8 @@ export function createEngine(options: EngineOptions): Engine {
   function virtualChanged(kind: AnyKind, change: Change<KubeObject>): void {
     const [newest] = versionsOf(change);
     const key = keyOf(newest);
-    queue.add(kindKey(kind.type, key));
+    // What users wait for goes before what flows back, of which there is more.
+    queue.add(kindKey(kind.type, key), change.type === 'added' ? 'high' : 'normal');
     tellObservers('virtual', kind.type, change);
     tellReferrers(kind, key);
     for (const reference of changedReferences(kind, change)) queue.add(reference);
@@ -249,7 +249,7 @@ export function createEngine(options: EngineOptions): Engine {
           const { kind } = parseKindKey(id);
           const code = error instanceof MayflyError ? error.code : 'Unexpected';
           metrics?.failed(kind, code);
-          const level = isConflict(error) ? 'debug' : error instanceof MayflyError ? 'info' : 'error';
+          const level = isOvertaken(error) ? 'debug' : error instanceof MayflyError ? 'info' : 'error';
           logger[level]({ key: id, code, reason: errorMessage(error) }, 'will be tried again');
         },
       });

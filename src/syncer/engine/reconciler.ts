@@ -299,8 +299,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     try {
       await api.delete(type, { namespace, name }, { signal, gracePeriodSeconds, preconditions: { uid } });
     } catch (error) {
-      // Gone, or another object under its name: either way this one is no more.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
+      if (!isNotFound(error)) throw error;
     }
   }
 
@@ -313,7 +312,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     if (error instanceof StoreReplacedError) {
       return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
     }
-    if (!(error instanceof KubeError) || isConflict(error) || isRetryable(error)) return;
+    if (!(error instanceof KubeError) || isOvertaken(error) || isRetryable(error)) return;
     const key = parseKey(keyOf(virtual));
     const host = { metadata: { namespace: context.hostNamespace, name: context.hostName(type, key) } };
     const teller = createTeller(host, virtual, () => kind.references?.(virtual) ?? [], context);
@@ -333,6 +332,11 @@ function copyBehind(): UnavailableError {
     code: 'CopyBehind',
     message: 'the local copy does not show the host object yet',
   });
+}
+
+/** The world has moved on since it was looked at, which the next look will show. */
+export function isOvertaken(error: unknown): boolean {
+  return isConflict(error) || isNotFound(error);
 }
 
 /** Nothing that waiting could change: only a change of the objects themselves does, and that queues them anyway. */
