@@ -21,7 +21,7 @@ export interface ProjectFile {
   /** Empty: nothing is published, or the image's own port. The entry without a name is the main preview. */
   expose: ExposedService[];
   ready: {
-    /** Answers 2xx or 3xx on the main preview when the app is ready; absent: any answer of its pods' probes will do. */
+    /** Answers 2xx or 3xx on the main preview when the app is ready; absent: any answer will do. */
     path?: string;
     timeoutMs: number;
   };

@@ -74,16 +74,19 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
       const example: JsonObject = JSON.parse(text.replaceAll(EXAMPLE_REPOSITORY, pull.repository.fullName));
       const { id, number, title, state, draft, labels, merged, merged_at, closed_at, head, base, user } =
         bodies.pullRequest(pull);
-      const repository = object(object(example.pull_request).base).repo;
+      const examplePull = object(example.pull_request);
       const { id: repositoryId, fullName } = pull.repository;
       const [owner = '', name = ''] = fullName.split('/');
+      // `auto_merge` is younger than some of the examples.
       const payload: JsonObject = {
         ...example,
         number,
         pull_request: {
-          ...object(example.pull_request),
+          auto_merge: null,
+          ...examplePull,
           ...{ id, number, title, state, draft, labels, merged, merged_at, closed_at, user },
-          ...{ head: side(object(example.pull_request).head, head), base: side({ repo: repository }, base) },
+          head: side(examplePull.head, head),
+          base: side(examplePull.base, base),
         },
         repository: {
           ...object(example.repository),
@@ -117,7 +120,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   };
 }
 
-/** The state's head or base, with the example's fuller repository under it. */
+/** The state's head or base, with the example's fuller repository under it. `has_discussions` is younger than some. */
 function side(example: unknown, state: unknown): JsonObject {
   const { repo, ...rest } = object(state);
   const exampleRepo = object(object(example).repo);
@@ -125,7 +128,7 @@ function side(example: unknown, state: unknown): JsonObject {
   return {
     ...object(example),
     ...rest,
-    repo: repo === null ? null : { ...exampleRepo, id, name, full_name, owner },
+    repo: repo === null ? null : { has_discussions: false, ...exampleRepo, id, name, full_name, owner },
   };
 }
 
