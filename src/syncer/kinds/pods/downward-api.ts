@@ -5,6 +5,7 @@ import {
   ANNOTATION_ALL_LABELS,
   ANNOTATION_NAME,
   ANNOTATION_NAMESPACE,
+  ANNOTATION_SERVICE_ACCOUNT,
   ANNOTATION_UID,
   hostAnnotationKey,
   hostLabelKey,
@@ -26,6 +27,7 @@ const FROM_ANNOTATION: Readonly<Record<string, string>> = {
   'metadata.uid': ANNOTATION_UID,
   'metadata.labels': ANNOTATION_ALL_LABELS,
   'metadata.annotations': ANNOTATION_ALL_ANNOTATIONS,
+  'spec.serviceAccountName': ANNOTATION_SERVICE_ACCOUNT,
 };
 
 const SUBSCRIPT = /^metadata\.(labels|annotations)\['(.+)'\]$/;
@@ -48,6 +50,9 @@ export function downwardAnnotations({ metadata, spec }: Pod): Record<string, str
     if (path === 'metadata.labels') annotations[ANNOTATION_ALL_LABELS] = formatMap(metadata.labels);
     if (path === 'metadata.annotations')
       annotations[ANNOTATION_ALL_ANNOTATIONS] = formatMap(metadata.annotations);
+    if (path === 'spec.serviceAccountName') {
+      annotations[ANNOTATION_SERVICE_ACCOUNT] = spec?.serviceAccountName ?? '';
+    }
     const [, map, key = ''] = SUBSCRIPT.exec(path) ?? [];
     const value = metadata.annotations?.[key];
     if (map === 'annotations' && value !== undefined) annotations[hostAnnotationKey(key)] = value;
