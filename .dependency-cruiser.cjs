@@ -36,7 +36,10 @@ module.exports = {
       name: 'config-only-at-entry-points',
       comment: 'only entry points read configuration; everything else is given what it needs',
       severity: 'error',
-      from: { path: '^(src|worker)/', pathNot: ['^src/(bin|config)/', '^worker/main\\.ts$', '\\.test\\.ts$'] },
+      from: {
+        path: '^(src|worker)/',
+        pathNot: ['^src/(bin|config)/', '^worker/main\\.ts$', '\\.test\\.ts$'],
+      },
       to: { path: '^src/config/', dependencyTypesNot: ['type-only'] },
     },
     {
@@ -59,6 +62,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

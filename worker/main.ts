@@ -28,6 +28,8 @@ import { createSweep } from './sweep/sweep.ts';
 
 /** How long to wait for Redis before the process gives up and is started again. */
 const START_TIMEOUT_MS = 60_000;
+/** For connections to close, once no job runs any more. Redis may be away by then, and is waited for otherwise. */
+const END_TIMEOUT_MS = 5_000;
 
 const config = await loadWorkerConfig(process.env);
 const logger = createLogger({ name: 'worker', level: config.logLevel });
@@ -129,10 +131,10 @@ logger.info({ reason: String(ending.signal.reason) }, 'ending');
 // Runs that go on while the worker drains need to hear of newer commits, so the watch ends after them.
 await Promise.all(jobWorkers.map((worker) => worker.close({ drainMs: config.drainMs })));
 shutdown.abort(ending.signal.reason);
-await Promise.all([...following, ...working]);
-await producer.close();
+const closed = Promise.all([...following, ...working, producer.close(), health.close()]);
+await Promise.race([closed, clock.sleep(END_TIMEOUT_MS)]);
 queueRedis.disconnect();
 producerRedis.disconnect();
 await client.close();
-await health.close();
 logger.info('ended');
+process.exit();

@@ -16,7 +16,7 @@ import {
 } from '../src/github/read-pull-request.ts';
 import { ConflictError, ForbiddenError, InvalidInputError } from '../src/lib/errors.ts';
 
-export const PROJECT_FILE = '.mayfly.yaml';
+const PROJECT_FILE = '.mayfly.yaml';
 
 type Ref = Pick<PullRequestSource, 'repository' | 'repositoryId' | 'installationId' | 'number'>;
 

@@ -4,7 +4,7 @@ import type { GitHubClient } from './client.ts';
 import { splitRepository } from './repository-name.ts';
 
 /** Larger files are not configuration. GitHub itself includes no content above 1 MB. */
-export const MAX_FILE_BYTES = 256 * 1024;
+const MAX_FILE_BYTES = 256 * 1024;
 
 export interface FileRef {
   /** `owner/name`. */

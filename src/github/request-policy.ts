@@ -102,7 +102,7 @@ function isOutage(error: unknown): boolean {
  * How long GitHub wants to be left alone, in milliseconds; undefined when the error is no rate limit
  * (docs.github.com, "Rate limits for the REST API": retry-after first, then x-ratelimit-reset, else a minute or more).
  */
-export function pauseAskedForMs(error: unknown, attempt: number, nowMs: number): number | undefined {
+function pauseAskedForMs(error: unknown, attempt: number, nowMs: number): number | undefined {
   if (!(error instanceof RequestError) || (error.status !== 403 && error.status !== 429)) return undefined;
   const headers = error.response?.headers ?? {};
   const retryAfterSeconds = Number(headers['retry-after'] ?? Number.NaN);

@@ -11,7 +11,7 @@ interface ApiResourceList {
 const RECORDS = new Set(['events']);
 
 /** Every resource type that can be listed, in the version that the server prefers. */
-export async function listableTypes(client: KubeClient, signal: AbortSignal): Promise<ResourceType[]> {
+async function listableTypes(client: KubeClient, signal: AbortSignal): Promise<ResourceType[]> {
   const groups = JSON.parse(await client.text('/apis', { signal })) as {
     groups: { name: string; preferredVersion: { version: string } }[];
   };

@@ -49,6 +49,8 @@ export interface InstalledMayfly extends AsyncDisposable {
     accept: (environment: Environment | undefined) => T | undefined,
     timeoutMs?: number,
   ): Promise<T>;
+  /** Takes away everything that Redis holds. */
+  flushRedis(): Promise<void>;
   uninstall(): Promise<void>;
 }
 
@@ -88,7 +90,7 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
   await cluster.helm([...install, '--wait', '--timeout', '150s', ...flags]);
   const server = await cluster.client.get<ServiceObject>(
     SERVICES,
-    { namespace: name, name: serverServiceName(name) },
+    { namespace: name, name: `${chartName(name)}-server` },
     { signal },
   );
   const address = { host: server.spec.clusterIP, port: server.spec.ports[0]?.port ?? 80 };
@@ -111,6 +113,19 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
   const environments = async () => {
     const options = { namespace: name, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
     return (await cluster.client.list<Environment>(ENVIRONMENTS, options)).items;
+  };
+
+  const flushRedis = async () => {
+    const redis = `${chartName(name)}-redis`;
+    const { data } = await cluster.client.get<KubeObject & { data: { password: string } }>(
+      SECRETS,
+      { namespace: name, name: redis },
+      { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
+    );
+    const password = Buffer.from(data.password, 'base64').toString();
+    const command = ['redis-cli', '--no-auth-warning', '-a', password, 'FLUSHALL'];
+    const answer = await cluster.kubectl(['exec', `${redis}-0`, `--namespace=${name}`, '--', ...command]);
+    if (answer.trim() !== 'OK') throw new Error(`FLUSHALL answers: ${answer}`);
   };
 
   const uninstall = async () => {
@@ -157,14 +172,15 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
     environments,
     environmentWhen: (environmentName, what, accept, timeoutMs = 60_000) =>
       eventually(async () => accept(await environment(environmentName)), { what, timeoutMs }),
+    flushRedis,
     uninstall,
     [Symbol.asyncDispose]: uninstall,
   };
 }
 
-/** As the chart names it: the release's name, with `mayfly` in it. */
-function serverServiceName(release: string): string {
-  return `${release.includes('mayfly') ? release : `${release}-mayfly`}-server`;
+/** What the chart begins its names with: the release's name, with `mayfly` in it. */
+function chartName(release: string): string {
+  return release.includes('mayfly') ? release : `${release}-mayfly`;
 }
 
 async function createNamespace({ client }: ClusterAccess, name: string, signal: AbortSignal): Promise<void> {

@@ -145,7 +145,7 @@ interface HostPod extends KubeObject {
 }
 
 /** What is wrong with the control plane's pod, for people. */
-export function describePod(pod: HostPod | undefined): string {
+function describePod(pod: HostPod | undefined): string {
   if (!pod) return 'its pod does not exist';
   const containers = (pod.status?.containerStatuses ?? []).filter(({ ready }) => !ready);
   const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');

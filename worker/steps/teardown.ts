@@ -218,7 +218,7 @@ export function createTeardownStep({ client, clock, logger, release, forceAfterM
 }
 
 /** What the namespace controller says it waits for: kinds, counts and finalizers. */
-export function whatHolds(namespace: HostNamespace | undefined): string {
+function whatHolds(namespace: HostNamespace | undefined): string {
   const conditions = (namespace?.status?.conditions ?? []).filter(({ status }) => status === 'True');
   const messages = conditions.map(({ message }) => message).filter((message) => message);
   return messages.join('; ') || 'no reason is known yet';

@@ -99,7 +99,7 @@ function volumeRules({ volumes = [] }: PodSpec, profile: IsolationProfile): Viol
 }
 
 /** The field that holds a volume's source; a volume without one is an emptyDir. */
-export function volumeType({ name: _, ...sources }: Volume): string {
+function volumeType({ name: _, ...sources }: Volume): string {
   const [type] = Object.entries(sources).find(([, source]) => source !== undefined && source !== null) ?? [
     'emptyDir',
   ];

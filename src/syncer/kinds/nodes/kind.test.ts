@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createManualClock } from '../../../../test/support/manual-clock.ts';
+import { createMemoryApiServer } from '../../../../test/support/memory-api-server.ts';
+import {
+  hostKey,
+  place,
+  podNamed,
+  podOnHost,
+  type SyncerHarness,
+  startSyncer,
+} from '../../../../test/support/syncer-harness.ts';
+import { NODES, PODS } from '../../../kube/resource.ts';
+import type { Node } from '../../objects.ts';
+import { nodes } from './kind.ts';
+
+const host: Node = {
+  metadata: {
+    name: 'node-1',
+    labels: {
+      'kubernetes.io/hostname': 'node-1',
+      'topology.kubernetes.io/zone': 'z',
+      'example.com/team': 'x',
+    },
+    annotations: { 'example.com/secret': 'x' },
+  },
+  spec: { providerID: 'cloud://x', podCIDR: '10.0.0.0/24', taints: [{ key: 'gpu', effect: 'NoSchedule' }] },
+  status: {
+    addresses: [
+      { type: 'InternalIP', address: '192.0.2.1' },
+      { type: 'ExternalIP', address: '203.0.113.1' },
+    ],
+    capacity: { cpu: '4' },
+    conditions: [
+      { type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' },
+      { type: 'KernelDeadlock', status: 'False' },
+    ],
+    nodeInfo: { machineID: 'm', systemUUID: 's', bootID: 'b', kubeletVersion: 'v1.34.4' },
+    images: [{ names: ['somebody-elses'] }],
+  } as unknown as Node['status'],
+};
+
+describe('a Node inside', () => {
+  it('shows what scheduling and users need, and nothing that tells about the host (T16)', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    expect(inside).toEqual({
+      metadata: {
+        name: 'node-1',
+        labels: { 'kubernetes.io/hostname': 'node-1', 'topology.kubernetes.io/zone': 'z' },
+      },
+      spec: { taints: [{ key: 'gpu', effect: 'NoSchedule' }] },
+      status: {
+        addresses: [{ type: 'InternalIP', address: '192.0.2.1' }],
+        capacity: { cpu: '4' },
+        conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' }],
+        daemonEndpoints: { kubeletEndpoint: { Port: 10_250 } },
+        nodeInfo: { machineID: '', systemUUID: '', bootID: '', kubeletVersion: 'v1.34.4' },
+      },
+    });
+  });
+
+  it('is not written for a heartbeat alone', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const later = structuredClone(host);
+    const [ready] = later.status?.conditions ?? [];
+    if (ready) ready.lastHeartbeatTime = '2026-01-01T00:05:00Z';
+    expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(true);
+    if (ready) ready.status = 'Unknown';
+    expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(false);
+  });
+});
+
+describe('the life of a Node', () => {
+  let syncer: SyncerHarness;
+  afterEach(() => syncer?.stop());
+
+  it('follows the host node, and ends a while after its last pod (F25)', async () => {
+    const clock = createManualClock();
+    const virtual = createMemoryApiServer();
+    syncer = await startSyncer({ clock, virtual });
+    virtual.put(NODES, { metadata: { name: 'made-by-a-tenant' } });
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(syncer.host, 'default/web')).toBeDefined());
+    place(syncer.host, 'default/web');
+    await vi.waitFor(() => expect(virtual.get(NODES, 'node-1')).toBeDefined());
+    syncer.host.change<Node>(NODES, 'node-1', ({ status }) => {
+      const [ready] = status?.conditions ?? [];
+      if (ready) ready.status = 'Unknown';
+    });
+    await vi.waitFor(() =>
+      expect(virtual.get<Node>(NODES, 'node-1')?.status?.conditions?.[0]?.status).toBe('Unknown'),
+    );
+    expect(virtual.get(PODS, 'default/web')).toBeDefined();
+    virtual.remove(PODS, 'default/web');
+    syncer.host.remove(PODS, hostKey('pods', 'default/web'));
+    await syncer.quiet();
+    expect(virtual.get(NODES, 'node-1')).toBeDefined();
+    await clock.advance(6 * 60_000);
+    await vi.waitFor(() => expect(virtual.get(NODES, 'node-1')).toBeUndefined());
+    expect(virtual.get(NODES, 'made-by-a-tenant')).toBeDefined();
+  });
+
+  it('is derived from its pods where host nodes may not be read', async () => {
+    syncer = await startSyncer({ readsHostNodes: false });
+    syncer.virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(syncer.host, 'default/web')).toBeDefined());
+    place(syncer.host, 'default/web');
+    await vi.waitFor(() =>
+      expect(syncer.virtual.get<Node>(NODES, 'node-1')?.status?.conditions?.[0]).toMatchObject({
+        type: 'Ready',
+        status: 'True',
+      }),
+    );
+  });
+});
