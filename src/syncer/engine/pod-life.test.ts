@@ -11,7 +11,7 @@ import {
 } from '../../../test/support/syncer-harness.ts';
 import type { ListOptions } from '../../kube/client.ts';
 import { EVENTS, type KubeObject, NODES, PODS, type ResourceType, SECRETS } from '../../kube/resource.ts';
-import type { ConfigMap, Event, Node, Pod, Secret } from '../objects.ts';
+import type { Event, Node, Pod, Secret } from '../objects.ts';
 
 let syncer: SyncerHarness;
 const run = async (options?: HarnessOptions) => {
@@ -22,7 +22,6 @@ const run = async (options?: HarnessOptions) => {
 afterEach(() => syncer?.stop());
 
 const usesConfig = (name: string) => ({ volumes: [{ name: 'config', configMap: { name } }] });
-};
 const eventsOn = (name: string) =>
   syncer.virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name);
 const podInside = (key: string) => syncer.virtual.get<Pod>(PODS, key);
