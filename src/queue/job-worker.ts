@@ -107,7 +107,8 @@ export function createJobWorker<Payload>({
     run: () => worker.run(),
     async close({ drainMs }) {
       const closed = worker.close();
-      if (await settles(closed, drainMs, clock)) return;
+      // With nothing to wait for, only a Redis that is away keeps it from closing.
+      if (await settles(closed, running.size === 0 ? ABORT_GRACE_MS : drainMs, clock)) return;
       closing.abort(new Error('the worker is shutting down'));
       if (await settles(closed, ABORT_GRACE_MS, clock)) return;
       logger.error({ job: definition.name, jobs: running.size }, 'jobs do not end; their locks will run out');
