@@ -56,7 +56,7 @@ test('its page shows the version and counts visits; it is not healthy without Re
   const redisPort = typeof address === 'object' ? String(address?.port) : '';
   const port = await freePort();
   const app = spawn(process.execPath, [join(SAMPLE_APP_FOLDER, 'server.ts')], {
-    env: { PORT: String(port), VERSION: 'c0ffee<', REDIS_HOST: '127.0.0.1', REDIS_PORT: redisPort },
+    env: { PORT: String(port), VERSION: 'c0ffee<', REDIS_ADDRESS: `127.0.0.1:${redisPort}` },
     stdio: 'ignore',
   });
   try {

@@ -3,13 +3,9 @@
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 
-const {
-  PORT = '8080',
-  VERSION = 'unknown',
-  HOST_NAME = '',
-  REDIS_HOST = 'redis',
-  REDIS_PORT = '6379',
-} = process.env;
+// Not REDIS_PORT: Kubernetes sets that one, to a URL, wherever there is a Service named redis.
+const { PORT = '8080', VERSION = 'unknown', HOST_NAME = '', REDIS_ADDRESS = 'redis:6379' } = process.env;
+const [REDIS_HOST = '', REDIS_PORT = ''] = REDIS_ADDRESS.split(':');
 const REDIS_TIMEOUT_MS = 2_000;
 
 /** Sends one command in Redis's protocol, and resolves with the integer or the text that it answers. */
