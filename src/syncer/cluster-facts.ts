@@ -55,8 +55,8 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
   return retry(read, { ...RETRY, isRetryable: mayPass, signal, clock });
 }
 
-/** Whether the syncer may read the host's nodes: a right that the chart gives by value. */
-export async function mayReadNodes(
+/** Whether the syncer may read cluster-scoped objects of the host, nodes for one: a right that the chart gives by value. */
+export async function mayReadHostWide(
   { host, clock }: Pick<FactsOptions, 'host' | 'clock'>,
   signal: AbortSignal,
 ): Promise<boolean> {

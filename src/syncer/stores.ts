@@ -105,6 +105,16 @@ export function hostCopy<T extends KubeObject>(hosts: ReadStore<T>, key: ObjectK
 /** A kind by its id; kinds of different objects live side by side, so each caller says which it means. */
 export type StorePairs = ReadonlyMap<string, StorePair<KubeObject>>;
 
+/** @throws RangeError when the kind is not synced. */
+export function copyOf<T extends KubeObject>(
+  pairs: StorePairs,
+  type: Pick<ResourceType, 'group' | 'plural'>,
+): StorePair<T> {
+  const found = pairs.get(kindId(type));
+  if (!found) throw new RangeError(`the kind ${kindId(type)} is not synced`);
+  return found as unknown as StorePair<T>;
+}
+
 export function pairOf<T extends KubeObject>(
   pairs: StorePairs,
   type: ResourceType,

@@ -11,7 +11,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
-import { mayReadNodes, readClusterFacts } from './cluster-facts.ts';
+import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
 import { createDnsServer } from './dns/server.ts';
 import { createAllowList } from './egress/allow-list.ts';
@@ -21,7 +21,7 @@ import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
 import type { IsolationProfile } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
-import { KINDS } from './kinds/registry.ts';
+import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
@@ -73,17 +73,18 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       // What ends one part ends all: a syncer is whole or is started again.
       const failure = new AbortController();
       const running = AbortSignal.any([signal, failure.signal]);
-      const [facts, readsHostNodes] = await Promise.all([
+      const [facts, readsHostWide] = await Promise.all([
         readClusterFacts({ ...deps, host }, running),
-        mayReadNodes({ host, clock }, running),
+        mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
         kinds: KINDS,
+        upwardKinds: UPWARD_KINDS,
         host,
         virtual,
         facts,
         hostApiAddresses: deps.hostApiAddresses,
-        readsHostNodes,
+        readsHostWide,
         logger,
         clock,
         metrics: createEngineMetrics(metrics),

@@ -4,7 +4,7 @@ import { vi } from 'vitest';
 import { CONFIG_MAPS, NAMESPACES, NODES, PODS, SECRETS } from '../../src/kube/resource.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../src/syncer/engine/engine.ts';
-import { KINDS } from '../../src/syncer/kinds/registry.ts';
+import { KINDS, UPWARD_KINDS } from '../../src/syncer/kinds/registry.ts';
 import { hostName } from '../../src/syncer/names.ts';
 import type { ConfigMap, Pod, Secret } from '../../src/syncer/objects.ts';
 import { createMemoryApiServer, type MemoryApiServer } from './memory-api-server.ts';
@@ -34,11 +34,12 @@ export async function startSyncer(options: HarnessOptions = {}): Promise<SyncerH
   }
   const engine = createEngine({
     kinds: KINDS,
+    upwardKinds: UPWARD_KINDS,
     host: host.client,
     virtual: virtual.client,
     facts: translationContext(),
     hostApiAddresses: ['10.96.0.1'],
-    readsHostNodes: true,
+    readsHostWide: true,
     logger: pino({ level: 'silent' }),
     clock: systemClock,
     ...rest,

@@ -1,33 +1,23 @@
-// The engine of the syncer: watches both sides, turns every change into the keys it concerns, and has workers bring each
-// virtual object and its host copy together. It knows no kind by name.
+// The engine of the syncer: turns every change of either side into the keys it concerns, and has workers bring each virtual
+// object and its host copy together. What kinds there are it is told.
 import type { KubeClient } from '../../kube/client.ts';
-import { createReflector, type Reflector, type ReflectorMetrics } from '../../kube/reflector.ts';
-import { type KubeObject, keyOf, NAMESPACES, NODES, type ResourceType } from '../../kube/resource.ts';
-import type { Change, Store } from '../../kube/store.ts';
+import type { ReflectorMetrics } from '../../kube/reflector.ts';
+import { type KubeObject, keyOf, NAMESPACES, NODES, PODS, type ResourceType } from '../../kube/resource.ts';
+import type { Change } from '../../kube/store.ts';
 import { createWorkQueue, runWorkers, type WorkQueueMetrics } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorMessage, MayflyError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import type { ClusterFacts, Observation, Side, TranslationContext } from '../kind.ts';
-import { nodes } from '../kinds/nodes/kind.ts';
-import { pods } from '../kinds/pods/kind.ts';
-import type { AnyKind } from '../kinds/registry.ts';
-import { kindId, kindKey, LABEL_CLUSTER, parseKindKey, virtualKeyOf } from '../names.ts';
-import type { ConfigMap, EndpointSlice, Event, Node, Pod, Secret, Service } from '../objects.ts';
-import {
-  createNamespaceStore,
-  createNodeStore,
-  createStorePair,
-  pairOf,
-  referenceIndexKey,
-  type StorePair,
-  type StorePairs,
-  type SyncerStores,
-} from '../stores.ts';
+import type { ClusterFacts, Side, TranslationContext } from '../kind.ts';
+import type { AnyKind, AnyUpwardKind } from '../kinds/registry.ts';
+import { type KindId, kindId, kindKey, parseKindKey, virtualKeyOf } from '../names.ts';
+import type { Event } from '../objects.ts';
+import { copyOf, pairOf, referenceIndexKey, type SyncerStores } from '../stores.ts';
 import { createTokenKeeper } from '../tokens/token-keeper.ts';
 import { createContext } from './context.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
+import { createLocalCopies } from './local-copies.ts';
 import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
 import { createStoreIdentity, type StoreReplacedError } from './store-identity.ts';
@@ -45,12 +35,13 @@ export interface EngineMetrics {
 
 export interface EngineOptions {
   kinds: readonly AnyKind[];
+  upwardKinds: readonly AnyUpwardKind[];
   host: KubeClient;
   virtual: KubeClient;
   facts: ClusterFacts;
   hostApiAddresses: readonly string[];
-  /** Whether the host's nodes may be read; without, Nodes are derived from the pods that run on them. */
-  readsHostNodes: boolean;
+  /** Whether cluster-scoped objects of the host may be read. */
+  readsHostWide: boolean;
   logger: Logger;
   clock: Clock;
   metrics?: EngineMetrics;
@@ -66,103 +57,89 @@ export interface Engine {
   hasSynced(): boolean;
 }
 
-interface Watched {
-  name: string;
-  reflector: Reflector;
-}
+type Reconcile = (key: string, signal: AbortSignal) => Promise<void>;
 
 export function createEngine(options: EngineOptions): Engine {
-  const { kinds, host, virtual, facts, logger, clock, metrics } = options;
-  const pairs: StorePairs = new Map(kinds.map((kind) => [kindId(kind.type), createStorePair(kind)]));
-  const namespaces = createNamespaceStore();
-  const virtualNodes = createNodeStore();
-  const hostNodes = createNodeStore();
-  const stores = viewOf(pairs, { namespaces, virtualNodes, hostNodes });
+  const { kinds, upwardKinds, host, virtual, facts, logger, clock, metrics } = options;
   const queue = createWorkQueue({ clock, metrics: metrics?.queue('syncer') });
   const expectations = createExpectations(clock);
-  const identity = createStoreIdentity({ client: virtual, namespaces });
-  const context = createContext({
-    facts,
-    hostApiAddresses: options.hostApiAddresses,
-    pairs,
-    stores,
-    identity,
-  });
+  const reflectorMetrics = metrics?.reflector;
+  const copies = createLocalCopies({ ...options, reflectorMetrics, onChange });
+  const { pairs, stores } = copies;
+  const identity = createStoreIdentity({ client: virtual, namespaces: stores.virtual.namespaces });
+  const context = createContext({ ...options, pairs, stores, identity });
   const recorder = createRecorder({ client: virtual, clock, logger });
   const tokens = createTokenKeeper({ facts, virtual, host, hostSecrets: stores.host.secrets, queue, clock });
-  const nodeSync = createUpwardSync(nodes, { client: virtual, virtuals: virtualNodes, stores, queue, clock });
-  const events = createEventForwarder({
-    kinds,
-    pairs,
-    virtual,
-    context,
-    queue,
-    clock,
-    onDropped: () => metrics?.eventDropped(),
-  });
-  const replaced = new Set<string>();
+  const onDropped = () => metrics?.eventDropped();
+  const events = createEventForwarder({ kinds, pairs, virtual, context, queue, clock, onDropped });
+  copies.follow<Event>(events.type, createPassingStore(), events.onChange);
 
-  const reconcilers = new Map<string, (key: string, signal: AbortSignal) => Promise<void>>([
-    [kindId(nodeSync.type), nodeSync.reconcile],
-    [kindId(events.type), events.reconcile],
-    ...kinds.map((kind): [string, (key: string, signal: AbortSignal) => Promise<void>] => [
-      kindId(kind.type),
-      createReconciler(kind, {
-        kinds,
-        pairs,
-        host,
-        virtual,
-        context,
-        identity,
-        expectations,
-        recorder,
-        queue,
-        companionOf: ({ type }) => (kindId(type) === kindId(pods.type) ? tokens : undefined),
-        ensureNode: nodeSync.ensure,
-        onStoreReplaced,
-      }).reconcile,
-    ]),
-  ]);
+  const syncedKinds = new Map(kinds.map((kind) => [kindId(kind.type), kind]));
+  const upwardSyncs = new Map(
+    upwardKinds.map((kind) => {
+      const virtuals = copyOf(pairs, kind.type).virtual;
+      return [kindId(kind.type), createUpwardSync(kind, { client: virtual, virtuals, stores, queue, clock })];
+    }),
+  );
+  const reconcilers = new Map<KindId, Reconcile>([[kindId(events.type), events.reconcile]]);
+  for (const [id, { reconcile }] of upwardSyncs) reconcilers.set(id, reconcile);
+  for (const [id, kind] of syncedKinds) {
+    const { reconcile } = createReconciler(kind, {
+      kinds,
+      pairs,
+      host,
+      virtual,
+      context,
+      identity,
+      expectations,
+      recorder,
+      queue,
+      companion: id === kindId(PODS) ? tokens : undefined,
+      ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
+      onStoreReplaced,
+    });
+    reconcilers.set(id, reconcile);
+  }
 
+  const toldOfStores = new Set<string>();
   function onStoreReplaced(error: StoreReplacedError): void {
-    if (replaced.has(error.message)) return;
-    replaced.add(error.message);
+    if (toldOfStores.has(error.message)) return;
+    toldOfStores.add(error.message);
     logger.error({ code: error.code, reason: error.message }, 'the virtual store was replaced');
     metrics?.storeReplaced();
   }
 
-  /** The keys that a change concerns, by what kinds say they observe. */
-  const observers: { type: ResourceType; observation: Observation }[] = [nodeSync, ...kinds].flatMap(
-    ({ type, observes = [] }) => observes.map((observation) => ({ type, observation })),
-  );
+  function onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void {
+    const kind = syncedKinds.get(kindId(type));
+    tellObservers(side, type, change);
+    if (side === 'virtual' && type === NAMESPACES) namespaceChanged(change);
+    else if (kind && side === 'virtual') virtualChanged(kind, change);
+    else if (kind) hostChanged(kind, change);
+  }
 
   function tellObservers(side: Side, changed: ResourceType, change: Change<KubeObject>): void {
-    for (const { type, observation } of observers) {
-      if (observation.side !== side || kindId(observation.type) !== kindId(changed)) continue;
-      for (const object of versionsOf(change)) {
-        for (const key of observation.keys(object)) queue.add(kindKey(type, key));
+    for (const { type, observes = [] } of [...upwardKinds, ...kinds]) {
+      for (const observation of observes) {
+        if (observation.side !== side || kindId(observation.type) !== kindId(changed)) continue;
+        const keys = versionsOf(change).flatMap((object) => observation.keys(object));
+        for (const key of keys) queue.add(kindKey(type, key));
       }
     }
   }
 
-  function tellReferrers(kind: AnyKind, key: string): void {
-    for (const referrer of referrersOf(kinds, pairs, kind, key)) queue.add(referrer);
-  }
-
   function virtualChanged(kind: AnyKind, change: Change<KubeObject>): void {
-    const [newest] = versionsOf(change);
-    const key = keyOf(newest);
+    const key = keyOf(versionsOf(change)[0]);
     // What users wait for goes before what flows back, of which there is more.
     queue.add(kindKey(kind.type, key), change.type === 'added' ? 'high' : 'normal');
-    tellObservers('virtual', kind.type, change);
     tellReferrers(kind, key);
-    for (const reference of changedReferences(kind, change)) queue.add(reference);
+    for (const reference of changedReferences(kind, change)) {
+      if (syncedKinds.has(parseKindKey(reference).kind)) queue.add(reference);
+    }
   }
 
   function hostChanged(kind: AnyKind, change: Change<KubeObject>): void {
-    tellObservers('host', kind.type, change);
-    for (const object of versionsOf(change)) {
-      const key = virtualKeyOf(object.metadata);
+    for (const { metadata } of versionsOf(change)) {
+      const key = virtualKeyOf(metadata);
       if (key === undefined) continue;
       expectations.settled(kindKey(kind.type, key));
       queue.add(kindKey(kind.type, key));
@@ -170,73 +147,41 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
+  function tellReferrers(kind: AnyKind, key: string): void {
+    for (const referrer of referrersOf(kinds, pairs, kind, key)) queue.add(referrer);
+  }
+
   /** Another store has moved in under the same address, or the first one has come up: everything is looked at again. */
   function namespaceChanged(change: Change<KubeObject>): void {
     const [newest, previous] = versionsOf(change);
     if (newest.metadata.name !== 'kube-system' || newest.metadata.uid === previous?.metadata.uid) return;
-    for (const kind of kinds) {
-      const pair = pairOf<KubeObject>(pairs, kind.type);
-      for (const object of pair?.virtual.list() ?? []) queue.add(kindKey(kind.type, keyOf(object)));
+    for (const { type } of kinds) {
+      for (const object of pairOf<KubeObject>(pairs, type)?.virtual.list() ?? []) {
+        queue.add(kindKey(type, keyOf(object)));
+      }
     }
   }
 
-  function watch<T extends KubeObject>(
-    side: Side,
-    type: ResourceType,
-    store: Store<T>,
-    onChange: (change: Change<T>) => void,
-    labelSelector?: string,
-  ): Watched {
-    const name = `${side}/${kindId(type)}`;
-    const reflector = createReflector<T>({
-      client: side === 'host' ? host : virtual,
-      type,
-      namespace: side === 'host' && type.namespaced ? facts.hostNamespace : undefined,
-      labelSelector,
-      store,
-      onChange,
-      logger,
-      clock,
-      metrics: metrics?.reflector(name),
-    });
-    return { name, reflector };
-  }
-
-  const ofThisCluster = `${LABEL_CLUSTER}=${facts.cluster}`;
-  const watched: Watched[] = [
-    watch('virtual', NAMESPACES, namespaces, namespaceChanged),
-    watch<Node>('virtual', NODES, virtualNodes, (change) => tellObservers('virtual', NODES, change)),
-    ...(options.readsHostNodes
-      ? [watch<Node>('host', NODES, hostNodes, (change) => tellObservers('host', NODES, change))]
-      : []),
-    watch<Event>('host', events.type, createPassingStore(), events.onChange),
-    ...kinds.flatMap((kind) => {
-      const pair = pairs.get(kindId(kind.type)) as StorePair<KubeObject>;
-      return [
-        watch('virtual', kind.type, pair.virtual, (change) => virtualChanged(kind, change)),
-        watch('host', kind.type, pair.host, (change) => hostChanged(kind, change), ofThisCluster),
-      ];
-    }),
-  ];
-
-  async function synced(signal: AbortSignal): Promise<void> {
-    await Promise.all(watched.map(({ reflector }) => reflector.synced(signal)));
+  function onError(id: string, error: unknown): void {
+    const code = error instanceof MayflyError ? error.code : 'Unexpected';
+    metrics?.failed(parseKindKey(id).kind, code);
+    const level = isOvertaken(error) ? 'debug' : error instanceof MayflyError ? 'info' : 'error';
+    logger[level]({ key: id, code, reason: errorMessage(error) }, 'will be tried again');
   }
 
   return {
     stores,
     context,
-    synced,
-    hasSynced: () => watched.every(({ reflector }) => reflector.hasSynced()),
+    synced: copies.synced,
+    hasSynced: copies.hasSynced,
 
     async run(signal) {
-      const watching = Promise.all(watched.map(({ reflector }) => reflector.run(signal)));
+      const watching = copies.run(signal);
       try {
         // Before both sides are known, what seems absent may only not have arrived.
-        await synced(signal);
+        await copies.synced(signal);
       } catch {
-        await watching;
-        return;
+        return watching;
       }
       await runWorkers(queue, {
         concurrency: WORKERS,
@@ -245,63 +190,27 @@ export function createEngine(options: EngineOptions): Engine {
           const { kind, key } = parseKindKey(id);
           await reconcilers.get(kind)?.(key, handlerSignal);
         },
-        onError(id, error) {
-          const { kind } = parseKindKey(id);
-          const code = error instanceof MayflyError ? error.code : 'Unexpected';
-          metrics?.failed(kind, code);
-          const level = isOvertaken(error) ? 'debug' : error instanceof MayflyError ? 'info' : 'error';
-          logger[level]({ key: id, code, reason: errorMessage(error) }, 'will be tried again');
-        },
+        onError,
       });
       queue.close();
       await watching;
     },
   };
+}
 
-  /** What began or ceased to be referred to. */
-  function changedReferences(kind: AnyKind, change: Change<KubeObject>): string[] {
-    if (!kind.references) return [];
-    const before = change.type === 'added' ? [] : kind.references(change.previous).map(referenceIndexKey);
-    const after = change.type === 'deleted' ? [] : kind.references(change.object).map(referenceIndexKey);
-    return [
-      ...after.filter((reference) => !before.includes(reference)),
-      ...before.filter((reference) => !after.includes(reference)),
-    ].filter((reference) => pairs.has(parseKindKey(reference).kind));
-  }
+/** What began or ceased to be referred to. */
+function changedReferences({ references }: AnyKind, change: Change<KubeObject>): string[] {
+  if (!references) return [];
+  const before = change.type === 'added' ? [] : references(change.previous).map(referenceIndexKey);
+  const after = change.type === 'deleted' ? [] : references(change.object).map(referenceIndexKey);
+  return [
+    ...after.filter((reference) => !before.includes(reference)),
+    ...before.filter((reference) => !after.includes(reference)),
+  ];
 }
 
 /** The newest version first. */
 function versionsOf<T>(change: Change<T>): [T, ...T[]] {
   if (change.type === 'deleted') return [change.previous];
   return change.type === 'added' ? [change.object] : [change.object, change.previous];
-}
-
-function viewOf(
-  pairs: StorePairs,
-  own: {
-    namespaces: SyncerStores['virtual']['namespaces'];
-    virtualNodes: Store<Node>;
-    hostNodes: Store<Node>;
-  },
-): SyncerStores {
-  const pair = <T extends KubeObject>(id: string) => {
-    const found = pairs.get(id);
-    if (!found) throw new RangeError(`the kind ${id} is not synced`);
-    return found as unknown as StorePair<T>;
-  };
-  const podPair = pair<Pod>('pods');
-  const servicePair = pair<Service>('services');
-  const secretPair = pair<Secret>('secrets');
-  return {
-    virtual: {
-      pods: podPair.virtual,
-      services: servicePair.virtual,
-      endpointSlices: pair<EndpointSlice>('endpointslices.discovery.k8s.io').virtual,
-      nodes: own.virtualNodes,
-      namespaces: own.namespaces,
-      configMaps: pair<ConfigMap>('configmaps').virtual,
-      secrets: secretPair.virtual,
-    },
-    host: { pods: podPair.host, services: servicePair.host, nodes: own.hostNodes, secrets: secretPair.host },
-  };
 }

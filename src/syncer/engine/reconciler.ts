@@ -16,7 +16,7 @@ import { createTeller } from '../host-text.ts';
 import { onHost, RefusedError, type Step, type TranslationContext } from '../kind.ts';
 import type { AnyKind } from '../kinds/registry.ts';
 import { ANNOTATION_STORE, ANNOTATION_UID, type KindKey, kindKey } from '../names.ts';
-import { hostCopy, INDEX, pairOf, referenceIndexKey, type StorePair, type StorePairs } from '../stores.ts';
+import { copyOf, hostCopy, INDEX, pairOf, referenceIndexKey, type StorePairs } from '../stores.ts';
 import type { Expectations } from './expectations.ts';
 import type { Recorder } from './recorder.ts';
 import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
@@ -46,7 +46,7 @@ export interface ReconcilerDeps {
   expectations: Expectations;
   recorder: Recorder;
   queue: WorkQueue;
-  companionOf(kind: AnyKind): Companion | undefined;
+  companion: Companion | undefined;
   /** Resolves when the virtual Node exists. */
   ensureNode(name: string, signal: AbortSignal): Promise<void>;
   /** Told of every host object that belongs to another store. */
@@ -69,21 +69,15 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     expectations,
     recorder,
     queue,
+    companion,
   } = deps;
   const { type } = kind;
-  const companion = deps.companionOf(kind);
+  const copies = copyOf<KubeObject>(pairs, type);
   const referrers = deps.kinds.filter(({ references }) => references);
 
-  function stores(): StorePair<KubeObject> {
-    const pair = pairOf<KubeObject>(pairs, type);
-    if (!pair) throw new RangeError(`no stores for ${type.plural}`);
-    return pair;
-  }
-
   async function reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
-    const { virtual: virtuals, host: hosts } = stores();
-    const virtual = virtuals.get(key);
-    const host = hostCopy(hosts, key);
+    const virtual = copies.virtual.get(key);
+    const host = hostCopy(copies.host, key);
     try {
       await bringTogether(key, virtual, host, signal);
       if (virtual) recorder.recovered(virtual, FAILED);
@@ -168,7 +162,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     desired: KubeObject,
     signal: AbortSignal,
   ): Promise<void> {
-    const reserved = kind.findReserved?.(virtual, stores().host);
+    const reserved = kind.findReserved?.(virtual, copies.host);
     if (reserved === 'not-seen' && queue.retries(id) < RESERVATION_TRIES) {
       throw new UnavailableError({
         code: 'ReservationNotSeen',

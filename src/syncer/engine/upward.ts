@@ -8,7 +8,7 @@ import {
   parseKey,
   type ResourceType,
 } from '../../kube/resource.ts';
-import type { ReadStore } from '../../kube/store.ts';
+import type { ReadStore, Store } from '../../kube/store.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sameOnWire } from '../equality.ts';
@@ -19,6 +19,8 @@ import type { SyncerStores } from '../stores.ts';
 /** Pure functions and facts, like a `SyncedKind`. */
 export interface UpwardKind<T extends KubeObject> {
   readonly type: ResourceType;
+  /** An empty local copy, for either side. */
+  createStore(): Store<T>;
   /** How long the virtual object outlives the last reason to show it. */
   readonly lingerMs: number;
   readonly observes: readonly Observation[];

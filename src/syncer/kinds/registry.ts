@@ -1,14 +1,18 @@
-// Every kind that is copied from the virtual cluster to the host. Adding one: see docs/spec/adding-a-kind.md.
+// Every kind there is: copied from the virtual cluster to the host, or shown inside because the host has it.
+// Adding one: see docs/spec/adding-a-kind.md.
 import type { KubeObject } from '../../kube/resource.ts';
+import type { UpwardKind } from '../engine/upward.ts';
 import type { SyncedKind } from '../kind.ts';
 import { configMaps } from './config-maps/kind.ts';
 import { endpointSlices } from './endpoint-slices/kind.ts';
+import { nodes } from './nodes/kind.ts';
 import { pods } from './pods/kind.ts';
 import { secrets } from './secrets/kind.ts';
 import { services } from './services/kind.ts';
 
 /** A kind of some object; only the engine handles kinds without knowing which. */
 export type AnyKind = SyncedKind<KubeObject>;
+export type AnyUpwardKind = UpwardKind<KubeObject>;
 
 /** The engine gives each kind only objects of its own type, which the compiler cannot see in a list of different kinds. */
 function kind<T extends KubeObject>(synced: SyncedKind<T>): AnyKind {
@@ -22,3 +26,9 @@ export const KINDS: readonly AnyKind[] = [
   kind(endpointSlices),
   kind(pods),
 ];
+
+function upward<T extends KubeObject>(shown: UpwardKind<T>): AnyUpwardKind {
+  return shown as unknown as AnyUpwardKind;
+}
+
+export const UPWARD_KINDS: readonly AnyUpwardKind[] = [upward(nodes)];

@@ -100,7 +100,7 @@ describe('the life of a Node', () => {
   });
 
   it('is derived from its pods where host nodes may not be read', async () => {
-    syncer = await startSyncer({ readsHostNodes: false });
+    syncer = await startSyncer({ readsHostWide: false });
     syncer.virtual.put(PODS, podNamed('default/web'));
     await vi.waitFor(() => expect(podOnHost(syncer.host, 'default/web')).toBeDefined());
     place(syncer.host, 'default/web');

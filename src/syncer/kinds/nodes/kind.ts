@@ -5,7 +5,7 @@ import { defined, dictionary, fields, scalar } from '../../allow-list.ts';
 import type { UpwardKind } from '../../engine/upward.ts';
 import { sameOnWire } from '../../equality.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
-import { INDEX, type SyncerStores } from '../../stores.ts';
+import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
 
 const LABELS = new Set([
   'kubernetes.io/hostname',
@@ -64,6 +64,7 @@ const taint = fields<NonNullable<NonNullable<Node['spec']>['taints']>[number]>({
 
 export const nodes: UpwardKind<Node> = {
   type: NODES,
+  createStore: createNodeStore,
   lingerMs: LINGER_MS,
   observes: [
     { side: 'host', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },

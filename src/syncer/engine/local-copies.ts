@@ -1,0 +1,135 @@
+// The local copies of both sides and what fills them: one reflector for each kind and side.
+import type { KubeClient } from '../../kube/client.ts';
+import { createReflector, type Reflector, type ReflectorMetrics } from '../../kube/reflector.ts';
+import {
+  CONFIG_MAPS,
+  ENDPOINT_SLICES,
+  type KubeObject,
+  NAMESPACES,
+  NODES,
+  PODS,
+  type ResourceType,
+  SECRETS,
+  SERVICES,
+} from '../../kube/resource.ts';
+import type { Change, Store } from '../../kube/store.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { ClusterFacts, Side } from '../kind.ts';
+import type { AnyKind, AnyUpwardKind } from '../kinds/registry.ts';
+import { kindId, LABEL_CLUSTER } from '../names.ts';
+import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from '../objects.ts';
+import {
+  copyOf,
+  createNamespaceStore,
+  createStorePair,
+  type StorePairs,
+  type SyncerStores,
+} from '../stores.ts';
+
+export interface LocalCopiesOptions {
+  kinds: readonly AnyKind[];
+  upwardKinds: readonly AnyUpwardKind[];
+  host: KubeClient;
+  virtual: KubeClient;
+  facts: ClusterFacts;
+  /** Whether cluster-scoped objects of the host may be read; without, their local copy stays empty. */
+  readsHostWide: boolean;
+  onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void;
+  logger: Logger;
+  clock: Clock;
+  reflectorMetrics?: (name: string) => ReflectorMetrics;
+}
+
+export interface LocalCopies {
+  /** Of all kinds of either direction. */
+  readonly pairs: StorePairs;
+  readonly stores: SyncerStores;
+  /** Has one more kind of the host namespace watched, with a store of its own. To be called before `run`. */
+  follow<T extends KubeObject>(
+    type: ResourceType,
+    store: Store<T>,
+    onChange: (change: Change<T>) => void,
+  ): void;
+  run(signal: AbortSignal): Promise<void>;
+  synced(signal: AbortSignal): Promise<void>;
+  hasSynced(): boolean;
+}
+
+export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
+  const { kinds, upwardKinds, facts, onChange, logger, clock } = options;
+  const namespaces = createNamespaceStore();
+  const pairs: StorePairs = new Map([
+    ...kinds.map((kind) => [kindId(kind.type), createStorePair(kind)] as const),
+    ...upwardKinds.map(
+      (kind) => [kindId(kind.type), { virtual: kind.createStore(), host: kind.createStore() }] as const,
+    ),
+  ]);
+  const reflectors: Reflector[] = [];
+
+  function watch<T extends KubeObject>(
+    side: Side,
+    type: ResourceType,
+    store: Store<T>,
+    taken: (change: Change<T>) => void,
+    labelSelector?: string,
+  ): void {
+    const reflector = createReflector<T>({
+      client: options[side],
+      type,
+      namespace: side === 'host' && type.namespaced ? facts.hostNamespace : undefined,
+      labelSelector,
+      store,
+      onChange: taken,
+      logger,
+      clock,
+      metrics: options.reflectorMetrics?.(`${side}/${kindId(type)}`),
+    });
+    reflectors.push(reflector);
+  }
+
+  const handOn = (side: Side, type: ResourceType) => (change: Change<KubeObject>) =>
+    onChange(side, type, change);
+  watch<KubeObject>('virtual', NAMESPACES, namespaces as Store<KubeObject>, handOn('virtual', NAMESPACES));
+  const ofThisCluster = `${LABEL_CLUSTER}=${facts.cluster}`;
+  for (const { type } of kinds) {
+    const { virtual, host } = copyOf(pairs, type);
+    watch('virtual', type, virtual, handOn('virtual', type));
+    watch('host', type, host, handOn('host', type), ofThisCluster);
+  }
+  for (const { type } of upwardKinds) {
+    const { virtual, host } = copyOf(pairs, type);
+    watch('virtual', type, virtual, handOn('virtual', type));
+    if (type.namespaced || options.readsHostWide) watch('host', type, host, handOn('host', type));
+  }
+
+  return {
+    pairs,
+    stores: viewOf(pairs, namespaces),
+    follow: (type, store, taken) => watch('host', type, store, taken),
+    run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
+    synced: async (signal) =>
+      void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
+    hasSynced: () => reflectors.every((reflector) => reflector.hasSynced()),
+  };
+}
+
+/** The same stores by name, for the parts that know what they read. */
+function viewOf(pairs: StorePairs, namespaces: Store<Namespace>): SyncerStores {
+  const pods = copyOf<Pod>(pairs, PODS);
+  const services = copyOf<Service>(pairs, SERVICES);
+  const secrets = copyOf<Secret>(pairs, SECRETS);
+  const nodes = copyOf<Node>(pairs, NODES);
+  return {
+    virtual: {
+      pods: pods.virtual,
+      services: services.virtual,
+      endpointSlices: copyOf<EndpointSlice>(pairs, ENDPOINT_SLICES).virtual,
+      nodes: nodes.virtual,
+      namespaces,
+      configMaps: copyOf<ConfigMap>(pairs, CONFIG_MAPS).virtual,
+      secrets: secrets.virtual,
+    },
+    host: { pods: pods.host, services: services.host, nodes: nodes.host, secrets: secrets.host },
+  };
+}
