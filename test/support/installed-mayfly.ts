@@ -143,7 +143,9 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
       signal: limit,
     });
     await cluster.helm(['uninstall', name, '--namespace', name, '--wait']);
-    await cluster.kubectl(['delete', 'namespace', name, '--wait', '--timeout=60s']);
+    await cluster.kubectl(['delete', 'namespace', name, '--wait', '--timeout=180s'], {
+      timeoutMs: 200_000,
+    });
     await cluster.client.close();
     await github.stop();
   };
