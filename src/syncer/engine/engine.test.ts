@@ -285,6 +285,15 @@ describe('what the host refuses', () => {
 });
 
 describe('services', () => {
+  const reservedFor = (clusterIP: string): Service => ({
+    metadata: {
+      namespace: 'host-ns',
+      name: 'reserved-1',
+      labels: { 'mayfly.dev/cluster': 'vc' },
+      annotations: { 'mayfly.dev/reserved-at': '2026-01-01T00:00:00Z' },
+    },
+    spec: { clusterIP, ports: [{ port: 1 }] },
+  });
   const service = (spec: Service['spec']): Service => ({
     metadata: { namespace: 'default', name: 'web' },
     spec,
@@ -296,15 +305,7 @@ describe('services', () => {
       SERVICES,
       service({ clusterIP: '10.96.7.7', selector: { app: 'web' }, ports: [{ port: 80 }] }),
     );
-    host.put(SERVICES, {
-      metadata: {
-        namespace: 'host-ns',
-        name: 'reserved-1',
-        labels: { 'mayfly.dev/cluster': 'vc' },
-        annotations: { 'mayfly.dev/reserved-at': '2026-01-01T00:00:00Z' },
-      },
-      spec: { clusterIP: '10.96.7.7', ports: [{ port: 1 }] },
-    } as Service);
+    host.put(SERVICES, reservedFor('10.96.7.7'));
     await vi.waitFor(() =>
       expect(host.list<Service>(SERVICES)[0]?.metadata.annotations).toMatchObject({
         'mayfly.dev/virtual-name': 'web',
@@ -315,6 +316,19 @@ describe('services', () => {
     expect(adopted?.metadata.name).toBe('reserved-1');
     expect(adopted?.metadata.annotations).not.toHaveProperty(['mayfly.dev/reserved-at']);
     expect(adopted?.spec).toMatchObject({ clusterIP: '10.96.7.7', ports: [{ port: 80 }] });
+  });
+
+  it('mirrors endpoints that were there before their Service was adopted', async () => {
+    const { virtual, host } = await run();
+    virtual.put(SERVICES, service({ clusterIP: '10.96.7.7', ports: [{ port: 80 }] }));
+    virtual.put<EndpointSlice>(ENDPOINT_SLICES, {
+      metadata: { namespace: 'default', name: 'early', labels: { 'kubernetes.io/service-name': 'web' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['203.0.113.7'] }],
+    });
+    host.put(SERVICES, reservedFor('10.96.7.7'));
+    await vi.waitFor(() => expect(host.list(ENDPOINT_SLICES)).toHaveLength(1));
+    expect(host.list(SERVICES)).toHaveLength(1);
   });
 
   it('mirrors hand-made endpoints of a Service without a selector, and no others', async () => {

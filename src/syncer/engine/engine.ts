@@ -10,7 +10,7 @@ import { errorMessage, MayflyError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { ClusterFacts, Side, TranslationContext } from '../kind.ts';
 import type { AnyKind, AnyUpwardKind } from '../kinds/registry.ts';
-import { type KindId, kindId, kindKey, parseKindKey, virtualKeyOf } from '../names.ts';
+import { ANNOTATION_UID, type KindId, kindId, kindKey, parseKindKey, virtualKeyOf } from '../names.ts';
 import type { Event } from '../objects.ts';
 import { copyOf, pairOf, referenceIndexKey, type SyncerStores } from '../stores.ts';
 import { createTokenKeeper } from '../tokens/token-keeper.ts';
@@ -138,12 +138,15 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   function hostChanged(kind: AnyKind, change: Change<KubeObject>): void {
+    const [newest, previous] = versionsOf(change);
+    // Adopted, made anew for another owner, or no longer ours: for what waits for it that is as if it came or went.
+    const isSameCopy = previous !== undefined && ownerOf(newest) === ownerOf(previous);
     for (const { metadata } of versionsOf(change)) {
       const key = virtualKeyOf(metadata);
       if (key === undefined) continue;
       expectations.settled(kindKey(kind.type, key));
       queue.add(kindKey(kind.type, key));
-      if (change.type !== 'updated') tellReferrers(kind, key);
+      if (!isSameCopy) tellReferrers(kind, key);
     }
   }
 
@@ -207,6 +210,10 @@ function changedReferences({ references }: AnyKind, change: Change<KubeObject>):
     ...after.filter((reference) => !before.includes(reference)),
     ...before.filter((reference) => !after.includes(reference)),
   ];
+}
+
+function ownerOf({ metadata }: KubeObject): string | undefined {
+  return metadata.annotations?.[ANNOTATION_UID];
 }
 
 /** The newest version first. */

@@ -41,11 +41,14 @@ export interface LocalCopiesOptions {
   reflectorMetrics?: (name: string) => ReflectorMetrics;
 }
 
+/** The API server sends no bookmarks for events (they have no watch cache): silence says nothing about a watch of them. */
+const WITHOUT_BOOKMARKS_MS = 15 * 60_000;
+
 export interface LocalCopies {
   /** Of all kinds of either direction. */
   readonly pairs: StorePairs;
   readonly stores: SyncerStores;
-  /** Has one more kind of the host namespace watched, with a store of its own. To be called before `run`. */
+  /** Has the events of the host namespace watched too, with a store of their own. To be called before `run`. */
   follow<T extends KubeObject>(
     type: ResourceType,
     store: Store<T>,
@@ -72,18 +75,18 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     type: ResourceType,
     store: Store<T>,
     taken: (change: Change<T>) => void,
-    labelSelector?: string,
+    more: { labelSelector?: string; idleTimeoutMs?: number } = {},
   ): void {
     const reflector = createReflector<T>({
       client: options[side],
       type,
       namespace: side === 'host' && type.namespaced ? facts.hostNamespace : undefined,
-      labelSelector,
       store,
       onChange: taken,
       logger,
       clock,
       metrics: options.reflectorMetrics?.(`${side}/${kindId(type)}`),
+      ...more,
     });
     reflectors.push(reflector);
   }
@@ -91,7 +94,7 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
   const handOn = (side: Side, type: ResourceType) => (change: Change<KubeObject>) =>
     onChange(side, type, change);
   watch<KubeObject>('virtual', NAMESPACES, namespaces as Store<KubeObject>, handOn('virtual', NAMESPACES));
-  const ofThisCluster = `${LABEL_CLUSTER}=${facts.cluster}`;
+  const ofThisCluster = { labelSelector: `${LABEL_CLUSTER}=${facts.cluster}` };
   for (const { type } of kinds) {
     const { virtual, host } = copyOf(pairs, type);
     watch('virtual', type, virtual, handOn('virtual', type));
@@ -106,7 +109,8 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
   return {
     pairs,
     stores: viewOf(pairs, namespaces),
-    follow: (type, store, taken) => watch('host', type, store, taken),
+    follow: (type, store, taken) =>
+      watch('host', type, store, taken, { idleTimeoutMs: WITHOUT_BOOKMARKS_MS }),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     synced: async (signal) =>
       void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
