@@ -1,12 +1,9 @@
 // Entry point of the syncer: `run` (the default) serves a virtual cluster; `certificates` makes what its control plane needs
 // to start, and ends.
 import { readFile } from 'node:fs/promises';
-import { ensureCertificates } from '../certificates/ensure.ts';
-import { writeCertificateFolders } from '../certificates/folders.ts';
 import { loadCertificatesConfig, loadSyncerConfig } from '../config/syncer.ts';
 import { createKubeClient } from '../kube/client.ts';
 import { inClusterConnection, type KubeConnection } from '../kube/connection.ts';
-import { connectionFromKubeconfig } from '../kube/kubeconfig.ts';
 import { createTransport } from '../kube/transport.ts';
 import { systemClock } from '../lib/clock.ts';
 import { InvalidInputError } from '../lib/errors.ts';
@@ -27,13 +24,20 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => ending.abort(new Error(`received ${signal}`)));
 }
 
-async function hostConnection(kubeconfigFile: string | undefined): Promise<KubeConnection> {
-  return kubeconfigFile
-    ? connectionFromKubeconfig(await readFile(kubeconfigFile, 'utf8'))
-    : inClusterConnection(process.env);
+/** Only outside of a pod; there, the parser of YAML is never loaded. */
+async function fromKubeconfig(file: string): Promise<KubeConnection> {
+  const { connectionFromKubeconfig } = await import('../kube/kubeconfig.ts');
+  return connectionFromKubeconfig(await readFile(file, 'utf8'));
+}
+
+function hostConnection(kubeconfigFile: string | undefined): Promise<KubeConnection> {
+  return kubeconfigFile ? fromKubeconfig(kubeconfigFile) : inClusterConnection(process.env);
 }
 
 async function makeCertificates(): Promise<void> {
+  // Libraries for X.509 take megabytes that a running syncer does without.
+  const { ensureCertificates } = await import('../certificates/ensure.ts');
+  const { writeCertificateFolders } = await import('../certificates/folders.ts');
   const config = loadCertificatesConfig(process.env);
   const client = createKubeClient(createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS));
   const files = await ensureCertificates({
@@ -52,7 +56,7 @@ async function run(): Promise<void> {
   const logger = createLogger({ name: 'syncer', level: config.logLevel });
   const { ca, syncer } = config.certificates;
   const virtualConnection = config.virtualKubeconfigFile
-    ? connectionFromKubeconfig(await readFile(config.virtualKubeconfigFile, 'utf8'))
+    ? await fromKubeconfig(config.virtualKubeconfigFile)
     : { server: VIRTUAL_API, ca, ...syncer };
   const host = createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS);
   const virtual = createTransport(virtualConnection, PROCESS);

@@ -5,7 +5,7 @@ import type { ReadStore, Store } from '../kube/store.ts';
 import { createStore, withoutManagedFields } from '../kube/store.ts';
 import type { Reference, SyncedKind } from './kind.ts';
 import { kindId, kindKey, virtualKeyOf } from './names.ts';
-import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from './objects.ts';
+import type { EndpointSlice, Namespace, Node, Pod, Secret, Service } from './objects.ts';
 
 /** Names of the indexes. */
 export const INDEX = {
@@ -37,8 +37,6 @@ export interface SyncerStores {
     endpointSlices: ReadStore<EndpointSlice>;
     nodes: ReadStore<Node>;
     namespaces: ReadStore<Namespace>;
-    configMaps: ReadStore<ConfigMap>;
-    secrets: ReadStore<Secret>;
   };
   host: {
     pods: ReadStore<Pod>;

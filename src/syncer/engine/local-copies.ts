@@ -2,7 +2,6 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { createReflector, type Reflector, type ReflectorMetrics } from '../../kube/reflector.ts';
 import {
-  CONFIG_MAPS,
   ENDPOINT_SLICES,
   type KubeObject,
   NAMESPACES,
@@ -18,7 +17,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { ClusterFacts, Side } from '../kind.ts';
 import type { AnyKind, AnyUpwardKind } from '../kinds/registry.ts';
 import { kindId, LABEL_CLUSTER } from '../names.ts';
-import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from '../objects.ts';
+import type { EndpointSlice, Namespace, Node, Pod, Secret, Service } from '../objects.ts';
 import {
   copyOf,
   createNamespaceStore,
@@ -131,8 +130,6 @@ function viewOf(pairs: StorePairs, namespaces: Store<Namespace>): SyncerStores {
       endpointSlices: copyOf<EndpointSlice>(pairs, ENDPOINT_SLICES).virtual,
       nodes: nodes.virtual,
       namespaces,
-      configMaps: copyOf<ConfigMap>(pairs, CONFIG_MAPS).virtual,
-      secrets: secrets.virtual,
     },
     host: { pods: pods.host, services: services.host, nodes: nodes.host, secrets: secrets.host },
   };
