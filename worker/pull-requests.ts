@@ -1,5 +1,7 @@
 // Pull requests as the worker sees them: where one stands, what its repository says about previews, and whether it gets one.
+
 import { type ProjectFile, parseProjectFile } from '../src/environments/project-file.ts';
+import { PROJECT_FILE_NAME } from '../src/environments/project-file-problems.ts';
 import type { Environment, PullRequestSource } from '../src/environments/resource.ts';
 import type { GitHub, GitHubClient } from '../src/github/client.ts';
 import { fetchFile } from '../src/github/fetch-file.ts';
@@ -15,8 +17,6 @@ import {
   readPullRequest,
 } from '../src/github/read-pull-request.ts';
 import { ConflictError, ForbiddenError, InvalidInputError } from '../src/lib/errors.ts';
-
-const PROJECT_FILE = '.mayfly.yaml';
 
 type Ref = Pick<PullRequestSource, 'repository' | 'repositoryId' | 'installationId' | 'number'>;
 
@@ -57,7 +57,7 @@ export function createPullRequests({ github, forks }: PullRequestsDeps): PullReq
   /** Of a fork, what the base branch says counts: its author must not decide what runs. */
   async function projectFile(ref: Ref, pullRequest: PullRequest, signal: AbortSignal) {
     const { repository, isFork, baseBranch, headCommit } = pullRequest;
-    const file = { repository, ref: isFork ? baseBranch : headCommit, path: PROJECT_FILE };
+    const file = { repository, ref: isFork ? baseBranch : headCommit, path: PROJECT_FILE_NAME };
     const text = await fetchFile(clientOf(ref), file, signal);
     return text === undefined ? undefined : parseProjectFile(text);
   }
@@ -92,7 +92,7 @@ export function createPullRequests({ github, forks }: PullRequestsDeps): PullReq
       if (!file) {
         throw new InvalidInputError({
           code: 'NoProjectFile',
-          message: `${pullRequest.repository} has no ${PROJECT_FILE} at ${source.commit}`,
+          message: `${pullRequest.repository} has no ${PROJECT_FILE_NAME} at ${source.commit}`,
         });
       }
       const decision = await decide(source, pullRequest, file, signal);

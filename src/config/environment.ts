@@ -5,6 +5,17 @@ import { errorMessage, InvalidInputError } from '../lib/errors.ts';
 
 export type ProcessEnvironment = Record<string, string | undefined>;
 
+/** A variable in seconds, which the program has in milliseconds. */
+export const seconds = (defaultSeconds: number) =>
+  z.coerce
+    .number()
+    .positive()
+    .default(defaultSeconds)
+    .transform((value) => value * 1000);
+
+/** Without slashes at its end, so that paths can be appended. */
+export const httpUrl = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+
 /**
  * The variables that `schema` names. An empty variable counts as absent, as charts and shells write it.
  * @throws InvalidInputError `InvalidConfiguration`; names every variable that is wrong, and no value.

@@ -3,16 +3,13 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { InvalidInputError } from '../lib/errors.ts';
-import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
-
-const seconds = (defaultSeconds: number) =>
-  z.coerce
-    .number()
-    .positive()
-    .default(defaultSeconds)
-    .transform((value) => value * 1000);
-
-const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+import {
+  httpUrl,
+  type ProcessEnvironment,
+  parseEnvironment,
+  readSecretFile,
+  seconds,
+} from './environment.ts';
 
 const commaSeparated = (value: string) =>
   value
@@ -32,11 +29,11 @@ const schema = z.object({
   MAYFLY_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_PORT: z.coerce.number().int().min(0).max(65535).default(8080),
   /** Where people and CI reach the service. */
-  MAYFLY_PUBLIC_URL: url,
+  MAYFLY_PUBLIC_URL: httpUrl,
   /** Who signed the certificate of the public URL, PEM; for kubeconfigs. Absent: everybody trusts it. */
   MAYFLY_PUBLIC_CA_FILE: z.string().optional(),
   /** Previews answer at `<label>.` before the host of this URL. */
-  MAYFLY_PREVIEW_URL: url,
+  MAYFLY_PREVIEW_URL: httpUrl,
   MAYFLY_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
   MAYFLY_REDIS_USERNAME: z.string().optional(),
   MAYFLY_REDIS_PASSWORD_FILE: z.string().optional(),

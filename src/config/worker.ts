@@ -1,15 +1,12 @@
 // What the worker is told from outside. Durations are in seconds in the environment and in milliseconds in the program.
 import { z } from 'zod';
-import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
-
-const seconds = (defaultSeconds: number) =>
-  z.coerce
-    .number()
-    .positive()
-    .default(defaultSeconds)
-    .transform((value) => value * 1000);
-
-const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+import {
+  httpUrl,
+  type ProcessEnvironment,
+  parseEnvironment,
+  readSecretFile,
+  seconds,
+} from './environment.ts';
 
 const minorVersion = z.string().regex(/^1\.[0-9]{2}$/);
 
@@ -29,13 +26,13 @@ const schema = z
     MAYFLY_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
     MAYFLY_REDIS_USERNAME: z.string().optional(),
     MAYFLY_REDIS_PASSWORD_FILE: z.string().optional(),
-    MAYFLY_GITHUB_API_URL: url.default('https://api.github.com'),
+    MAYFLY_GITHUB_API_URL: httpUrl.default('https://api.github.com'),
     /** What pull requests from other repositories get. */
     MAYFLY_FORKS: z.enum(['refuse', 'allow']).default('refuse'),
     MAYFLY_GITHUB_APP_ID: z.coerce.number().int().positive().optional(),
     MAYFLY_GITHUB_PRIVATE_KEY_FILE: z.string().optional(),
     /** Previews answer at `<label>.` before this host: `https://preview.example.com`. */
-    MAYFLY_PREVIEW_URL: url,
+    MAYFLY_PREVIEW_URL: httpUrl,
     /** Folder of charts/virtual-cluster, and a YAML file of values that the operator gives to each. */
     MAYFLY_VIRTUAL_CLUSTER_CHART: z.string().default('/app/charts/virtual-cluster'),
     MAYFLY_VIRTUAL_CLUSTER_VALUES_FILE: z.string().optional(),
