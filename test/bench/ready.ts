@@ -32,6 +32,8 @@ type Timings = Record<Mark, number>;
 
 const POLL_MS = 10;
 const RUN_TIMEOUT_MS = 120_000;
+/** A connection begun just before the API server listens may never be answered; the next one is. */
+const PROBE_TIMEOUT_MS = 1_000;
 const MUTATING_WEBHOOKS: ResourceType = {
   group: 'admissionregistration.k8s.io',
   version: 'v1',
@@ -70,16 +72,17 @@ async function measure(mayfly: InstalledMayfly, name: string): Promise<Timings> 
   );
   const namespace = await reached(() => host.get(NAMESPACES, { name: hostNamespace }, { signal }));
   const inside = await insideClient(host, { namespace: hostNamespace, name }, signal);
+  const probe = { signal, timeoutMs: PROBE_TIMEOUT_MS };
   const [apiLive, readyz, kubeconfig, serviceAccount, webhook] = await Promise.all([
-    reached(() => inside.text('/version', { signal })),
-    reached(() => inside.text('/readyz', { signal })),
+    reached(() => inside.text('/version', probe)),
+    reached(() => inside.text('/readyz', probe)),
     reached(
       async () =>
         (await mayfly.api('GET', `/v1/environments/${name}/kubeconfig`)).status === 200 || undefined,
     ),
-    reached(() => inside.get(SERVICE_ACCOUNTS, { namespace: 'default', name: 'default' }, { signal })),
+    reached(() => inside.get(SERVICE_ACCOUNTS, { namespace: 'default', name: 'default' }, probe)),
     reached(async () => {
-      const { items } = await inside.list(MUTATING_WEBHOOKS, { signal });
+      const { items } = await inside.list(MUTATING_WEBHOOKS, probe);
       return items.length > 0 ? items : undefined;
     }),
   ]);
