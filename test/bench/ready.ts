@@ -30,6 +30,8 @@ const MARKS = [
 type Mark = (typeof MARKS)[number];
 type Timings = Record<Mark, number>;
 
+const COLUMNS = ['min', 'p50', 'p95', 'max'] as const;
+
 const POLL_MS = 10;
 const RUN_TIMEOUT_MS = 120_000;
 /** A connection begun just before the API server listens may never be answered; the next one is. */
@@ -160,14 +162,12 @@ async function poll<T>(condition: () => Promise<T | undefined>, signal: AbortSig
 function report(timings: readonly Timings[]): Figures {
   const figures: Figures = { runs: timings.length };
   process.stdout.write(`\nfrom the accepted POST, ${timings.length} runs, in ms\n`);
-  process.stdout.write(
-    `${'mark'.padEnd(26)}${['min', 'p50', 'p95', 'max'].map((head) => head.padStart(8)).join('')}\n`,
-  );
+  process.stdout.write(`${'mark'.padEnd(26)}${COLUMNS.map((head) => head.padStart(8)).join('')}\n`);
   for (const mark of MARKS) {
     const summary = summaryOf(timings.map((timing) => timing[mark]));
-    const cells = Object.values(summary).map((value) => String(Math.round(value)).padStart(8));
+    const cells = COLUMNS.map((column) => String(Math.round(summary[column])).padStart(8));
     process.stdout.write(`${mark.padEnd(26)}${cells.join('')}\n`);
-    for (const [name, value] of Object.entries(summary)) figures[`${mark}_${name}_ms`] = Math.round(value);
+    for (const column of COLUMNS) figures[`${mark}_${column}_ms`] = Math.round(summary[column]);
   }
   return figures;
 }

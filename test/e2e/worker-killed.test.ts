@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Environment } from '../../src/environments/resource.ts';
 import { NAMESPACES, PODS } from '../../src/kube/resource.ts';
 import type { Pod } from '../../src/syncer/objects.ts';
-import { killContainer } from '../host/kill-container.ts';
+import { killContainer } from '../host/containers.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PullRequest, Repository } from '../support/github/state.ts';
 import { inventory, leftovers } from '../support/host-inventory.ts';
