@@ -9,7 +9,9 @@ import type {
   V1Pod,
   V1Secret,
   V1Service,
+  V1StorageClass,
 } from '@kubernetes/client-node';
+import type { KubeObject } from '../kube/resource.ts';
 import type { WireObject } from '../kube/wire.ts';
 
 export type Pod = WireObject<V1Pod>;
@@ -36,3 +38,10 @@ export type Node = WireObject<V1Node>;
 export type NodeStatus = NonNullable<Node['status']>;
 export type Namespace = WireObject<V1Namespace>;
 export type Event = WireObject<CoreV1Event>;
+export type StorageClass = WireObject<V1StorageClass>;
+
+/** Of the external snapshotter's CustomResourceDefinitions, which the generated client does not know. */
+export interface VolumeSnapshotClass extends KubeObject {
+  driver: string;
+  deletionPolicy: string;
+}
