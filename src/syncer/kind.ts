@@ -48,6 +48,8 @@ export interface TranslationContext extends ClusterFacts {
   service(name: ObjectName): Service | undefined;
   /** Names of the virtual namespaces whose labels match. */
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
+  /** A virtual object of a kind that is synced in either direction. */
+  find<T extends KubeObject>(reference: Reference): T | undefined;
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
@@ -82,7 +84,9 @@ export type Step<T> =
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
   | { do: 'bind'; node: string }
   /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T };
+  | { do: 'write-host'; subresource: string; object: T }
+  /** What becomes of the virtual object where the host has none. */
+  | { do: 'write-virtual'; subresource: string; object: T };
 
 /** What else to look at again when an object changes. */
 export interface Observation {

@@ -172,7 +172,7 @@ export function createMemoryApiServer(): MemoryApiServer {
         () => {
           if (subresource === 'binding') return bind(type, object, name ?? '');
           if (subresource === 'token') return tokenFor(object);
-          return insert(type, object);
+          return insert(type, hasNoStatusAtFirst(type) ? { ...object, status: undefined } : object);
         },
       ),
     update: (type, object: Stored, { subresource }) =>
@@ -283,6 +283,11 @@ function isSelected({ metadata }: KubeObject, namespace?: string, labelSelector?
     const [key = '', value] = part.split('=');
     return metadata.labels?.[key] === value;
   });
+}
+
+/** The API takes the status of a new Node only. */
+function hasNoStatusAtFirst({ plural }: ResourceType): boolean {
+  return WITH_STATUS.has(plural) && plural !== 'nodes';
 }
 
 function nameOf({ metadata: { namespace, name } }: KubeObject): { namespace?: string; name?: string } {

@@ -68,7 +68,11 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
   const pairs: StorePairs = new Map([
     ...kinds.map((kind) => [kindId(kind.type), createStorePair(kind)] as const),
     ...upwardKinds.map(
-      (kind) => [kindId(kind.type), { virtual: kind.createStore(), host: kind.createStore() }] as const,
+      (kind) =>
+        [
+          kindId(kind.type),
+          { virtual: kind.createStore('virtual'), host: kind.createStore('host') },
+        ] as const,
     ),
   ]);
   const reflectors: Reflector[] = [];

@@ -252,6 +252,9 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
       case 'write-host':
         await hostApi.update(type, step.object, { signal, subresource: step.subresource });
         return;
+      case 'write-virtual':
+        await virtualApi.update(type, step.object, { signal, subresource: step.subresource });
+        return;
     }
   }
 

@@ -13,7 +13,7 @@ import type { ReadStore, Store } from '../../kube/store.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sameOnWire } from '../equality.ts';
-import type { Observation, TranslationContext } from '../kind.ts';
+import type { Observation, Side, TranslationContext } from '../kind.ts';
 import { ANNOTATION_FROM_HOST, kindKey } from '../names.ts';
 import type { StorePairs, SyncerStores } from '../stores.ts';
 
@@ -35,8 +35,8 @@ export interface UpwardKind<T extends KubeObject> {
   readonly isHostWide?: boolean;
   /** Some of its fields can never change: where the host has others, the virtual object is deleted and made anew. */
   readonly isReplaced?: boolean;
-  /** An empty local copy, for either side. */
-  createStore(): Store<T>;
+  /** An empty local copy. */
+  createStore(side: Side): Store<T>;
   /** How long the virtual object outlives the last reason to show it. */
   readonly lingerMs: number;
   readonly observes: readonly Observation[];

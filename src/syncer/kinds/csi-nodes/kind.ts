@@ -1,0 +1,33 @@
+// CSINodes of the nodes that are shown inside: which drivers they have and how many volumes they take.
+import { CSI_NODES, NODES } from '../../../kube/resource.ts';
+import { defined, fields, scalar } from '../../allow-list.ts';
+import { ANNOTATION_FROM_HOST } from '../../names.ts';
+import type { CsiNode } from '../../objects.ts';
+import { hostClass } from '../host-class.ts';
+import { isShownNodeLabel } from '../nodes/labels.ts';
+
+type Driver = CsiNode['spec']['drivers'][number];
+
+const allocatable = fields<NonNullable<Driver['allocatable']>>({ count: scalar });
+
+export const csiNodes = hostClass<CsiNode>({
+  type: CSI_NODES,
+  copy: ({ metadata, spec }) => ({
+    spec: {
+      drivers: spec.drivers.map((driver) =>
+        defined({
+          name: driver.name,
+          // What the driver calls the node is the machine's name with its cloud.
+          nodeID: metadata.name ?? '',
+          topologyKeys: driver.topologyKeys?.filter(isShownNodeLabel),
+          allocatable: driver.allocatable && allocatable(driver.allocatable),
+        }),
+      ),
+    },
+  }),
+  isShown({ metadata: { name = '' } }, { stores }) {
+    const node = stores.virtual.nodes.get(name);
+    return node?.metadata.annotations?.[ANNOTATION_FROM_HOST] === 'true';
+  },
+  observes: [{ side: 'virtual', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] }],
+});
