@@ -37,6 +37,11 @@ it('shows the drivers of a node, and nothing of the machine (T16)', () => {
   });
 });
 
+it('takes a node without drivers as the API gives it, without a list', () => {
+  const none = { ...host('node-1'), spec: { drivers: null } } as unknown as CsiNode;
+  expect(csiNodes.toVirtual(none, undefined).spec).toEqual({});
+});
+
 it('shows those of nodes that are shown', async () => {
   syncer = await startSyncer();
   const { virtual } = syncer;

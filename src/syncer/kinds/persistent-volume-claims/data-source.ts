@@ -3,7 +3,8 @@ import { PERSISTENT_VOLUME_CLAIMS, type ResourceType, VOLUME_SNAPSHOTS } from '.
 import { type Reference, RefusedError, type TranslationContext } from '../../kind.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../../objects.ts';
 
-const FIELDS = ['dataSource', 'dataSourceRef'] as const;
+/** The API server fills in the second from the first. */
+const FIELDS = ['dataSourceRef', 'dataSource'] as const;
 const TYPES = [PERSISTENT_VOLUME_CLAIMS, VOLUME_SNAPSHOTS];
 
 type Source = NonNullable<PersistentVolumeClaimSpec['dataSourceRef']>;
@@ -38,7 +39,6 @@ export function hostDataSources(
 }
 
 export function dataSources({ metadata: { namespace }, spec }: PersistentVolumeClaim): Reference[] {
-  // The API server fills in each from the other.
   const source: Source | undefined = spec?.dataSourceRef ?? spec?.dataSource;
   const type = source && typeOf(source);
   return type ? [{ type, namespace, name: source.name }] : [];
