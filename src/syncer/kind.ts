@@ -121,7 +121,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** `host` with the part of its status that the virtual side decides. */
   toHostStatus?(host: T, virtual: T): T;
   references?(virtual: T): readonly Reference[];
-  /** Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared. */
+  /**
+   * Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared.
+   * @throws RefusedError when both sides are to stay as they are, and the user has to know.
+   */
   step?(virtual: T, host: T | undefined): Step<T> | undefined;
   /**
    * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have
