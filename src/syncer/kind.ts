@@ -48,6 +48,8 @@ export interface TranslationContext extends ClusterFacts {
   service(name: ObjectName): Service | undefined;
   /** Names of the virtual namespaces whose labels match. */
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
+  /** A virtual object of a kind that is synced in either direction. */
+  find<T extends KubeObject>(reference: Reference): T | undefined;
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
@@ -82,7 +84,9 @@ export type Step<T> =
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
   | { do: 'bind'; node: string }
   /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T };
+  | { do: 'write-host'; subresource: string; object: T }
+  /** What becomes of the virtual object where the host has none. */
+  | { do: 'write-virtual'; subresource: string; object: T };
 
 /** What else to look at again when an object changes. */
 export interface Observation {
@@ -98,6 +102,8 @@ export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string
 
 export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
+  /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
+  readonly isOptional?: boolean;
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */
@@ -115,7 +121,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** `host` with the part of its status that the virtual side decides. */
   toHostStatus?(host: T, virtual: T): T;
   references?(virtual: T): readonly Reference[];
-  /** Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared. */
+  /**
+   * Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared.
+   * @throws RefusedError when both sides are to stay as they are, and the user has to know.
+   */
   step?(virtual: T, host: T | undefined): Step<T> | undefined;
   /**
    * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have

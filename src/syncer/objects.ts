@@ -3,13 +3,20 @@
 import type {
   CoreV1Event,
   V1ConfigMap,
+  V1CSIDriver,
+  V1CSINode,
+  V1CSIStorageCapacity,
   V1EndpointSlice,
   V1Namespace,
   V1Node,
+  V1PersistentVolume,
+  V1PersistentVolumeClaim,
   V1Pod,
   V1Secret,
   V1Service,
+  V1StorageClass,
 } from '@kubernetes/client-node';
+import type { KubeObject } from '../kube/resource.ts';
 import type { WireObject } from '../kube/wire.ts';
 
 export type Pod = WireObject<V1Pod>;
@@ -36,3 +43,32 @@ export type Node = WireObject<V1Node>;
 export type NodeStatus = NonNullable<Node['status']>;
 export type Namespace = WireObject<V1Namespace>;
 export type Event = WireObject<CoreV1Event>;
+export type PersistentVolumeClaim = WireObject<V1PersistentVolumeClaim>;
+export type PersistentVolumeClaimSpec = NonNullable<PersistentVolumeClaim['spec']>;
+export type PersistentVolumeClaimStatus = NonNullable<PersistentVolumeClaim['status']>;
+export type PersistentVolume = WireObject<V1PersistentVolume>;
+export type PersistentVolumeSpec = NonNullable<PersistentVolume['spec']>;
+export type StorageClass = WireObject<V1StorageClass>;
+export type CsiDriver = WireObject<V1CSIDriver>;
+export type CsiNode = WireObject<V1CSINode>;
+export type CsiStorageCapacity = WireObject<V1CSIStorageCapacity>;
+
+/** Of the external snapshotter's CustomResourceDefinitions, which the generated client does not know. */
+export interface VolumeSnapshotClass extends KubeObject {
+  driver: string;
+  deletionPolicy: string;
+}
+
+export interface VolumeSnapshot extends KubeObject {
+  spec: {
+    source: { persistentVolumeClaimName?: string; volumeSnapshotContentName?: string };
+    volumeSnapshotClassName?: string;
+  };
+  status?: {
+    boundVolumeSnapshotContentName?: string;
+    creationTime?: string;
+    readyToUse?: boolean;
+    restoreSize?: string;
+    error?: { message?: string; time?: string };
+  };
+}

@@ -23,6 +23,8 @@ export const INDEX = {
   byNode: 'byNode',
   /** Nodes by each InternalIP. */
   byInternalIp: 'byInternalIp',
+  /** Host claims by the volume that they have. */
+  byVolume: 'byVolume',
   /** Virtual endpoint slices by their Service: `namespace/name`. */
   byService: 'byService',
   /** Virtual endpoint slices by each address of their endpoints. */

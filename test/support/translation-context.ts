@@ -1,19 +1,27 @@
 // A translation context over plain lists of virtual objects, for tests of translators.
-import { keyOf, objectKey } from '../../src/kube/resource.ts';
-import type { TranslationContext } from '../../src/syncer/kind.ts';
+import { type KubeObject, keyOf, objectKey } from '../../src/kube/resource.ts';
+import type { Reference, TranslationContext } from '../../src/syncer/kind.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Namespace, Secret, Service } from '../../src/syncer/objects.ts';
+import type { ConfigMap, Namespace, PersistentVolume, Secret, Service } from '../../src/syncer/objects.ts';
 
 export interface VirtualObjects {
   services?: readonly Service[];
   namespaces?: readonly Namespace[];
   configMaps?: readonly ConfigMap[];
   secrets?: readonly Secret[];
+  persistentVolumes?: readonly PersistentVolume[];
   hostAddresses?: readonly string[];
 }
 
 export function translationContext(
-  { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] }: VirtualObjects = {},
+  {
+    services = [],
+    namespaces = [],
+    configMaps = [],
+    secrets = [],
+    persistentVolumes = [],
+    hostAddresses = [],
+  }: VirtualObjects = {},
   overrides: Partial<TranslationContext> = {},
 ): TranslationContext {
   return {
@@ -38,6 +46,15 @@ export function translationContext(
       namespaces
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
+    find: <T extends KubeObject>({ type, ...name }: Reference) => {
+      const objects: Record<string, readonly KubeObject[]> = {
+        services,
+        configmaps: configMaps,
+        secrets,
+        persistentvolumes: persistentVolumes,
+      };
+      return objects[type.plural]?.find((object) => keyOf(object) === objectKey(name)) as T | undefined;
+    },
     dataKeys: ({ type, ...name }) => {
       const objects: readonly (ConfigMap | Secret)[] = type.plural === 'secrets' ? secrets : configMaps;
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});

@@ -11,6 +11,7 @@ The numbers of objects are high enough that only an accident or an attack gets t
   "count/persistentvolumeclaims" "50"
   "count/secrets" "2000"
   "count/services" "200"
+  "count/volumesnapshots.snapshot.storage.k8s.io" "20"
   "requests.storage" "100Gi"
   "services.loadbalancers" "0"
   "services.nodeports" "0"

@@ -1,7 +1,6 @@
 // What translators may look up, answered from the local stores.
-import { objectKey } from '../../kube/resource.ts';
-import type { ReadStore } from '../../kube/store.ts';
-import type { ClusterFacts, TranslationContext } from '../kind.ts';
+import { type KubeObject, objectKey } from '../../kube/resource.ts';
+import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
 import type { ConfigMap, Secret } from '../objects.ts';
 import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
@@ -24,6 +23,9 @@ export function createContext({
   identity,
 }: ContextOptions): TranslationContext {
   const reserved = new Set([...hostApiAddresses, facts.api.clusterIp, facts.dns.clusterIp]);
+  function find<T extends KubeObject>(reference: Reference): T | undefined {
+    return pairOf<T>(pairs, reference.type)?.virtual.get(objectKey(reference));
+  }
   return {
     ...facts,
     get storeUid() {
@@ -41,10 +43,8 @@ export function createContext({
         .list()
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
-    dataKeys(reference) {
-      const virtuals = pairOf(pairs, reference.type)?.virtual as ReadStore<ConfigMap | Secret> | undefined;
-      return Object.keys(virtuals?.get(objectKey(reference))?.data ?? {});
-    },
+    find,
+    dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
     isHostAddress: (address) =>
       reserved.has(address) ||
       stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
