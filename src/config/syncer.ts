@@ -24,6 +24,10 @@ const runSchema = z.object({
   /** Of the virtual cluster. Absent: its API server in the same pod. */
   MAYFLY_VIRTUAL_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
+  /** Whether the chart's own network policies are there. */
+  MAYFLY_NETWORK_ISOLATION: z.enum(['on', 'off']).default('on'),
+  /** Ranges that no workload may reach. */
+  MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -60,6 +64,10 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
+    network: {
+      isolated: env.MAYFLY_NETWORK_ISOLATION === 'on',
+      deniedCidrs: env.MAYFLY_DENIED_CIDRS,
+    },
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

@@ -119,3 +119,21 @@ export const ENDPOINT_SLICES: ResourceType = {
   kind: 'EndpointSlice',
   namespaced: true,
 };
+const networking = (plural: string, kind: string, namespaced = true): ResourceType => ({
+  group: 'networking.k8s.io',
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+
+export const NETWORK_POLICIES = networking('networkpolicies', 'NetworkPolicy');
+export const INGRESSES = networking('ingresses', 'Ingress');
+export const INGRESS_CLASSES = networking('ingressclasses', 'IngressClass', false);
+export const POD_DISRUPTION_BUDGETS: ResourceType = {
+  group: 'policy',
+  version: 'v1',
+  plural: 'poddisruptionbudgets',
+  kind: 'PodDisruptionBudget',
+  namespaced: true,
+};

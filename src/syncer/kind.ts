@@ -18,10 +18,20 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { Service } from './objects.ts';
+import type { NetworkPolicy, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
+
+/** What stands around the network of the workloads, whatever policies they have inside. */
+export interface NetworkFacts {
+  /** Whether the chart's own policies are there; without them, tenants' policies are all there is. */
+  isolated: boolean;
+  /** Ranges that no workload may reach. */
+  deniedCidrs: readonly string[];
+  /** Addresses of the control plane's pod. */
+  controlPlaneAddresses: readonly string[];
+}
 
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
@@ -36,6 +46,7 @@ export interface ClusterFacts {
   dns: { clusterIp: string; domain: string };
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
+  network: NetworkFacts;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -52,6 +63,10 @@ export interface TranslationContext extends ClusterFacts {
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
   isHostAddress(address: string): boolean;
+  /** The network policies of a virtual namespace. */
+  networkPolicies(namespace: string): readonly NetworkPolicy[];
+  /** Addresses that this cluster's workloads have now. */
+  workloadAddresses(): readonly string[];
 }
 
 /** Another virtual object that an object needs on the host. */
@@ -88,8 +103,11 @@ export type Step<T> =
 export interface Observation {
   side: Side;
   type: ResourceType;
-  /** Keys of the objects that the changed one concerns. */
-  keys(changed: KubeObject): readonly ObjectKey[];
+  /**
+   * Keys of the objects that the changed one concerns.
+   * @param own the virtual objects of the observing kind.
+   */
+  keys(changed: KubeObject, own: ReadStore<KubeObject>): readonly ObjectKey[];
 }
 
 export type Side = 'virtual' | 'host';

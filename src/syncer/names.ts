@@ -9,6 +9,10 @@ export const LABEL_CLUSTER = 'mayfly.dev/cluster';
 /** On host objects of namespaced kinds: the namespace inside. Selectors on the host hold it. */
 export const LABEL_NAMESPACE = 'mayfly.dev/virtual-namespace';
 
+/** On host pods that no network policy inside isolates, for each direction. The chart's policies select by them. */
+export const LABEL_OPEN_INGRESS = 'mayfly.dev/open-ingress';
+export const LABEL_OPEN_EGRESS = 'mayfly.dev/open-egress';
+
 export const ANNOTATION_NAME = 'mayfly.dev/virtual-name';
 export const ANNOTATION_NAMESPACE = 'mayfly.dev/virtual-namespace';
 /** The owner: the uid of the virtual object. Checked before a host object is adopted, updated or deleted. */

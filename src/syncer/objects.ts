@@ -4,9 +4,12 @@ import type {
   CoreV1Event,
   V1ConfigMap,
   V1EndpointSlice,
+  V1Ingress,
   V1Namespace,
+  V1NetworkPolicy,
   V1Node,
   V1Pod,
+  V1PodDisruptionBudget,
   V1Secret,
   V1Service,
 } from '@kubernetes/client-node';
@@ -36,3 +39,17 @@ export type Node = WireObject<V1Node>;
 export type NodeStatus = NonNullable<Node['status']>;
 export type Namespace = WireObject<V1Namespace>;
 export type Event = WireObject<CoreV1Event>;
+type GeneratedPolicy = WireObject<V1NetworkPolicy>;
+type GeneratedPolicySpec = NonNullable<GeneratedPolicy['spec']>;
+export type EgressRule = NonNullable<GeneratedPolicySpec['egress']>[number];
+export type NetworkPolicyPeer = NonNullable<EgressRule['to']>[number];
+export type NetworkPolicyPort = NonNullable<EgressRule['ports']>[number];
+/** The generated client writes `_from`, because other languages reserve the word. */
+export interface IngressRule {
+  from?: NetworkPolicyPeer[];
+  ports?: NetworkPolicyPort[];
+}
+export type NetworkPolicySpec = Omit<GeneratedPolicySpec, 'ingress'> & { ingress?: IngressRule[] };
+export type NetworkPolicy = Omit<GeneratedPolicy, 'spec'> & { spec?: NetworkPolicySpec };
+export type PodDisruptionBudget = WireObject<V1PodDisruptionBudget>;
+export type Ingress = WireObject<V1Ingress>;

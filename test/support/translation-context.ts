@@ -2,7 +2,7 @@
 import { keyOf, objectKey } from '../../src/kube/resource.ts';
 import type { TranslationContext } from '../../src/syncer/kind.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Namespace, Secret, Service } from '../../src/syncer/objects.ts';
+import type { ConfigMap, Namespace, NetworkPolicy, Secret, Service } from '../../src/syncer/objects.ts';
 
 export interface VirtualObjects {
   services?: readonly Service[];
@@ -10,12 +10,16 @@ export interface VirtualObjects {
   configMaps?: readonly ConfigMap[];
   secrets?: readonly Secret[];
   hostAddresses?: readonly string[];
+  networkPolicies?: readonly NetworkPolicy[];
+  workloadAddresses?: readonly string[];
 }
 
 export function translationContext(
-  { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] }: VirtualObjects = {},
+  objects: VirtualObjects = {},
   overrides: Partial<TranslationContext> = {},
 ): TranslationContext {
+  const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
+  const { networkPolicies = [], workloadAddresses = [] } = objects;
   return {
     cluster: 'vc',
     hostNamespace: 'host-ns',
@@ -30,6 +34,7 @@ export function translationContext(
     api: { clusterIp: '10.96.0.10', port: 443 },
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
     workloadServiceAccount: 'vc-workload',
+    network: { isolated: true, deniedCidrs: [], controlPlaneAddresses: ['10.244.0.2'] },
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
@@ -43,6 +48,9 @@ export function translationContext(
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});
     },
     isHostAddress: (address) => hostAddresses.includes(address),
+    networkPolicies: (namespace) =>
+      networkPolicies.filter(({ metadata }) => metadata.namespace === namespace),
+    workloadAddresses: () => workloadAddresses,
     ...overrides,
   };
 }

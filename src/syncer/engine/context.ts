@@ -1,9 +1,9 @@
 // What translators may look up, answered from the local stores.
-import { objectKey } from '../../kube/resource.ts';
+import { NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { ClusterFacts, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
-import type { ConfigMap, Secret } from '../objects.ts';
+import type { ConfigMap, NetworkPolicy, Pod, Secret } from '../objects.ts';
 import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
@@ -50,5 +50,17 @@ export function createContext({
       stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
       stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
       stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0,
+    networkPolicies: (namespace) =>
+      pairOf<NetworkPolicy>(pairs, NETWORK_POLICIES)?.virtual.byIndex(INDEX.byNamespace, namespace) ?? [],
+    workloadAddresses: () => stores.host.pods.list().filter(hasAddresses).flatMap(addressesOf),
   };
+}
+
+/** A pod that has ended keeps its addresses in its status, while the network gives them to others. */
+function hasAddresses({ spec, status }: Pod): boolean {
+  return !spec?.hostNetwork && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
+function addressesOf({ status }: Pod): string[] {
+  return (status?.podIPs ?? []).map(({ ip }) => ip);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { deepFreeze, fullPod } from '../../../test/support/pod-samples.ts';
+import { fullDisruptionBudget, fullNetworkPolicy } from '../../../test/support/policy-samples.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { sameOnWire } from '../equality.ts';
@@ -66,6 +67,8 @@ const SAMPLES: Record<string, KubeObject> = {
   services: service,
   'endpointslices.discovery.k8s.io': slice,
   pods: fullPod(),
+  'networkpolicies.networking.k8s.io': fullNetworkPolicy(metadata('only-front')),
+  'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
 };
 const context = translationContext({ services: [service, byHand] }, { profile: 'none' });
 

@@ -5,7 +5,9 @@ import type { UpwardKind } from '../engine/upward.ts';
 import type { SyncedKind } from '../kind.ts';
 import { configMaps } from './config-maps/kind.ts';
 import { endpointSlices } from './endpoint-slices/kind.ts';
+import { networkPolicies } from './network-policies/kind.ts';
 import { nodes } from './nodes/kind.ts';
+import { podDisruptionBudgets } from './pod-disruption-budgets/kind.ts';
 import { pods } from './pods/kind.ts';
 import { secrets } from './secrets/kind.ts';
 import { services } from './services/kind.ts';
@@ -25,6 +27,8 @@ export const KINDS: readonly AnyKind[] = [
   kind(services),
   kind(endpointSlices),
   kind(pods),
+  kind(networkPolicies),
+  kind(podDisruptionBudgets),
 ];
 
 function upward<T extends KubeObject>(shown: UpwardKind<T>): AnyUpwardKind {

@@ -1,0 +1,50 @@
+// Samples of the kinds that say who may reach whom, and what may be taken away: every field a tenant can write.
+import type { NetworkPolicy, PodDisruptionBudget } from '../../src/syncer/objects.ts';
+
+export function fullNetworkPolicy(metadata: NetworkPolicy['metadata']): NetworkPolicy {
+  return {
+    metadata,
+    spec: {
+      podSelector: { matchLabels: { app: 'web' } },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        {
+          from: [{ podSelector: { matchLabels: { app: 'front' } } }],
+          ports: [{ protocol: 'TCP', port: 'http' }],
+        },
+        {},
+      ],
+      egress: [
+        {
+          to: [
+            { namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } },
+            { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.7/32'] } },
+          ],
+          ports: [
+            { protocol: 'UDP', port: 53 },
+            { protocol: 'TCP', port: 8000, endPort: 9000 },
+          ],
+        },
+      ],
+    },
+  };
+}
+
+export function fullDisruptionBudget(metadata: PodDisruptionBudget['metadata']): PodDisruptionBudget {
+  return {
+    metadata: { ...metadata, generation: 2 },
+    spec: {
+      maxUnavailable: '50%',
+      selector: { matchLabels: { app: 'web' } },
+      unhealthyPodEvictionPolicy: 'AlwaysAllow',
+    },
+    status: {
+      observedGeneration: 2,
+      desiredHealthy: 3,
+      currentHealthy: 5,
+      expectedPods: 6,
+      disruptionsAllowed: 2,
+      disruptedPods: { 'web-1': '2026-01-01T00:00:00Z' },
+    },
+  };
+}
