@@ -116,6 +116,8 @@ export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string
 
 export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
+  /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
+  readonly isOptional?: boolean;
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */

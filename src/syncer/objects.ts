@@ -12,7 +12,9 @@ import type {
   V1PodDisruptionBudget,
   V1Secret,
   V1Service,
+  V1StorageClass,
 } from '@kubernetes/client-node';
+import type { KubeObject } from '../kube/resource.ts';
 import type { WireObject } from '../kube/wire.ts';
 
 export type Pod = WireObject<V1Pod>;
@@ -39,6 +41,13 @@ export type Node = WireObject<V1Node>;
 export type NodeStatus = NonNullable<Node['status']>;
 export type Namespace = WireObject<V1Namespace>;
 export type Event = WireObject<CoreV1Event>;
+export type StorageClass = WireObject<V1StorageClass>;
+
+/** Of the external snapshotter's CustomResourceDefinitions, which the generated client does not know. */
+export interface VolumeSnapshotClass extends KubeObject {
+  driver: string;
+  deletionPolicy: string;
+}
 type GeneratedPolicy = WireObject<V1NetworkPolicy>;
 type GeneratedPolicySpec = NonNullable<GeneratedPolicy['spec']>;
 export type EgressRule = NonNullable<GeneratedPolicySpec['egress']>[number];

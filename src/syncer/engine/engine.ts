@@ -64,7 +64,7 @@ export function createEngine(options: EngineOptions): Engine {
   const queue = createWorkQueue({ clock, metrics: metrics?.queue('syncer') });
   const expectations = createExpectations(clock);
   const reflectorMetrics = metrics?.reflector;
-  const copies = createLocalCopies({ ...options, reflectorMetrics, onChange });
+  const copies = createLocalCopies({ ...options, reflectorMetrics, onChange, onServed });
   const { pairs, stores } = copies;
   const identity = createStoreIdentity({ client: virtual, namespaces: stores.virtual.namespaces });
   const context = createContext({ ...options, pairs, stores, identity });
@@ -78,7 +78,10 @@ export function createEngine(options: EngineOptions): Engine {
   const upwardSyncs = new Map(
     upwardKinds.map((kind) => {
       const virtuals = copyOf(pairs, kind.type).virtual;
-      return [kindId(kind.type), createUpwardSync(kind, { client: virtual, virtuals, stores, queue, clock })];
+      const view = { stores, pairs, context, readsHostWide: options.readsHostWide };
+      const { isServed } = copies;
+      const sync = createUpwardSync(kind, { client: virtual, virtuals, view, isServed, queue, clock });
+      return [kindId(kind.type), sync];
     }),
   );
   const reconcilers = new Map<KindId, Reconcile>([[kindId(events.type), events.reconcile]]);
@@ -94,6 +97,7 @@ export function createEngine(options: EngineOptions): Engine {
       expectations,
       recorder,
       queue,
+      isServed: copies.isServed,
       companion: id === kindId(PODS) ? tokens : undefined,
       ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
       onStoreReplaced,
@@ -115,6 +119,13 @@ export function createEngine(options: EngineOptions): Engine {
     if (side === 'virtual' && type === NAMESPACES) namespaceChanged(change);
     else if (kind && side === 'virtual') virtualChanged(kind, change);
     else if (kind) hostChanged(kind, change);
+  }
+
+  /** What only one side had until now is looked at again; what the other side has comes by itself. */
+  function onServed(type: ResourceType): void {
+    const pair = pairOf<KubeObject>(pairs, type);
+    for (const object of pair?.virtual.list() ?? []) onChange('virtual', type, { type: 'added', object });
+    for (const object of pair?.host.list() ?? []) onChange('host', type, { type: 'added', object });
   }
 
   function tellObservers(side: Side, changed: ResourceType, change: Change<KubeObject>): void {

@@ -8,6 +8,7 @@ import {
   type ObjectKey,
   objectKey,
   parseKey,
+  type ResourceType,
 } from '../../kube/resource.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import { UnavailableError } from '../../lib/errors.ts';
@@ -47,6 +48,8 @@ export interface ReconcilerDeps {
   recorder: Recorder;
   queue: WorkQueue;
   companion: Companion | undefined;
+  /** Whether the APIs of both sides have the kind. */
+  isServed(type: ResourceType): boolean;
   /** Resolves when the virtual Node exists. */
   ensureNode(name: string, signal: AbortSignal): Promise<void>;
   /** Told of every host object that belongs to another store. */
@@ -76,6 +79,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
   const referrers = deps.kinds.filter(({ references }) => references);
 
   async function reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
+    if (!deps.isServed(type)) return;
     const virtual = copies.virtual.get(key);
     const host = hostCopy(copies.host, key);
     try {

@@ -11,6 +11,8 @@ import { podDisruptionBudgets } from './pod-disruption-budgets/kind.ts';
 import { pods } from './pods/kind.ts';
 import { secrets } from './secrets/kind.ts';
 import { services } from './services/kind.ts';
+import { storageClasses } from './storage-classes/kind.ts';
+import { volumeSnapshotClasses } from './volume-snapshot-classes/kind.ts';
 
 /** A kind of some object; only the engine handles kinds without knowing which. */
 export type AnyKind = SyncedKind<KubeObject>;
@@ -35,4 +37,8 @@ function upward<T extends KubeObject>(shown: UpwardKind<T>): AnyUpwardKind {
   return shown as unknown as AnyUpwardKind;
 }
 
-export const UPWARD_KINDS: readonly AnyUpwardKind[] = [upward(nodes)];
+export const UPWARD_KINDS: readonly AnyUpwardKind[] = [
+  upward(nodes),
+  upward(storageClasses),
+  upward(volumeSnapshotClasses),
+];

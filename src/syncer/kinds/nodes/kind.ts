@@ -6,16 +6,8 @@ import type { UpwardKind } from '../../engine/upward.ts';
 import { sameOnWire } from '../../equality.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
 import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
+import { isShownNodeLabel } from './labels.ts';
 
-const LABELS = new Set([
-  'kubernetes.io/hostname',
-  'kubernetes.io/os',
-  'kubernetes.io/arch',
-  'node.kubernetes.io/instance-type',
-  'node.kubernetes.io/windows-build',
-  'topology.kubernetes.io/region',
-  'topology.kubernetes.io/zone',
-]);
 const CONDITIONS = new Set(['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure', 'NetworkUnavailable']);
 const ADDRESSES = new Set(['InternalIP', 'Hostname']);
 /** Where the API server dials a kubelet; the egress gate ends that at the syncer's own. */
@@ -70,7 +62,7 @@ export const nodes: UpwardKind<Node> = {
     { side: 'host', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
     { side: 'host', type: PODS, keys: (pod) => [(pod as Pod).spec?.nodeName ?? []].flat() },
   ],
-  source(name, { host }) {
+  source(name, { stores: { host } }) {
     const [pod] = host.pods.byIndex(INDEX.byNode, name);
     return pod && (host.nodes.get(name) ?? derivedFrom(name, host));
   },
@@ -79,7 +71,7 @@ export const nodes: UpwardKind<Node> = {
 };
 
 function toVirtual({ metadata, spec, status }: Node, virtual: Node | undefined): Node {
-  const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => LABELS.has(key));
+  const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => isShownNodeLabel(key));
   return {
     ...virtual,
     metadata: { ...virtual?.metadata, name: metadata.name, labels: Object.fromEntries(labels) },

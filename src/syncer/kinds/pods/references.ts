@@ -1,16 +1,8 @@
 // What a pod needs beside it on the host: the config maps, secrets and claims it names.
 import type { ResourceType } from '../../../kube/resource.ts';
-import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS } from '../../../kube/resource.ts';
 import type { Reference } from '../../kind.ts';
 import type { Pod, VolumeProjection } from '../../objects.ts';
-
-export const PERSISTENT_VOLUME_CLAIMS: ResourceType = {
-  group: '',
-  version: 'v1',
-  plural: 'persistentvolumeclaims',
-  kind: 'PersistentVolumeClaim',
-  namespaced: true,
-};
 
 /** Each once. */
 export function podReferences({ metadata, spec }: Pod): Reference[] {

@@ -1,12 +1,11 @@
 // Volumes of a host pod. Every name in them goes through the name map; which types may pass is decided in isolation.ts.
 
-import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
 import type { Pod, Volume, VolumeProjection } from '../../objects.ts';
 import { tokenKey, tokenSecretName } from '../../tokens/projections.ts';
 import { hostFieldPath } from './downward-api.ts';
-import { PERSISTENT_VOLUME_CLAIMS } from './references.ts';
 
 type KeyToPath = NonNullable<NonNullable<Volume['configMap']>['items']>[number];
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];
