@@ -145,3 +145,5 @@ export const NETWORK_POLICIES = named(NETWORKING, 'networkpolicies', 'NetworkPol
 export const INGRESSES = named(NETWORKING, 'ingresses', 'Ingress');
 export const INGRESS_CLASSES = named(NETWORKING, 'ingressclasses', 'IngressClass', false);
 export const POD_DISRUPTION_BUDGETS = named('policy', 'poddisruptionbudgets', 'PodDisruptionBudget');
+export const RUNTIME_CLASSES = named('node.k8s.io', 'runtimeclasses', 'RuntimeClass', false);
+export const PRIORITY_CLASSES = named('scheduling.k8s.io', 'priorityclasses', 'PriorityClass', false);

@@ -18,7 +18,7 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { NetworkPolicy, Service } from './objects.ts';
+import type { IngressClass, NetworkPolicy, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
@@ -31,6 +31,21 @@ export interface NetworkFacts {
   deniedCidrs: readonly string[];
   /** Addresses of the control plane's pod. */
   controlPlaneAddresses: readonly string[];
+}
+
+/** What the operator lets through besides what always passes; the chart's values `sync`. */
+export interface SyncOptions {
+  ingresses: {
+    /** Keys of annotations that reach the host. */
+    annotations: readonly string[];
+    /** What Ingresses may be for: `shop.example.com`, `*.example.com`; empty: everything. */
+    hosts: readonly string[];
+  };
+  /** Names of classes of the host that are shown and may be used inside, `*` for all. */
+  ingressClasses: readonly string[];
+  runtimeClasses: readonly string[];
+  priorityClasses: readonly string[];
+  serviceAccounts: { enabled: boolean; annotations: readonly string[] };
 }
 
 /** What never changes while a syncer runs. */
@@ -47,6 +62,7 @@ export interface ClusterFacts {
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
   network: NetworkFacts;
+  sync: SyncOptions;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -65,6 +81,8 @@ export interface TranslationContext extends ClusterFacts {
   isHostAddress(address: string): boolean;
   /** The network policies of a virtual namespace. */
   networkPolicies(namespace: string): readonly NetworkPolicy[];
+  /** The class inside, whoever made it. */
+  ingressClass(name: string): IngressClass | undefined;
   /** Addresses that this cluster's workloads have now. */
   workloadAddresses(): readonly string[];
 }
@@ -72,6 +90,8 @@ export interface TranslationContext extends ClusterFacts {
 /** Another virtual object that an object needs on the host. */
 export interface Reference extends ObjectName {
   type: ResourceType;
+  /** False: its copy is followed, but not waited for, since there may never be one. */
+  isAwaited?: boolean;
 }
 
 /** Something a translator leaves out on purpose, and the user should know: a Warning event on the virtual object. */
@@ -118,6 +138,8 @@ export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
   /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
   readonly isOptional?: boolean;
+  /** Whether the operator wants this kind. Default: yes. */
+  isWanted?(options: SyncOptions): boolean;
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */

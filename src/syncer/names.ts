@@ -19,6 +19,8 @@ export const ANNOTATION_NAMESPACE = 'mayfly.dev/virtual-namespace';
 export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 /** The uid of the virtual `kube-system`: which store the owner lives in. */
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
+/** On copies with annotations that the operator lets through: their keys. */
+export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
 /** On a host Service made by admission before its virtual Service exists: when (RFC 3339). */

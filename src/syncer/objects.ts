@@ -5,13 +5,17 @@ import type {
   V1ConfigMap,
   V1EndpointSlice,
   V1Ingress,
+  V1IngressClass,
   V1Namespace,
   V1NetworkPolicy,
   V1Node,
   V1Pod,
   V1PodDisruptionBudget,
+  V1PriorityClass,
+  V1RuntimeClass,
   V1Secret,
   V1Service,
+  V1ServiceAccount,
   V1StorageClass,
 } from '@kubernetes/client-node';
 import type { KubeObject } from '../kube/resource.ts';
@@ -48,6 +52,7 @@ export interface VolumeSnapshotClass extends KubeObject {
   driver: string;
   deletionPolicy: string;
 }
+
 type GeneratedPolicy = WireObject<V1NetworkPolicy>;
 type GeneratedPolicySpec = NonNullable<GeneratedPolicy['spec']>;
 export type EgressRule = NonNullable<GeneratedPolicySpec['egress']>[number];
@@ -62,3 +67,8 @@ export type NetworkPolicySpec = Omit<GeneratedPolicySpec, 'ingress'> & { ingress
 export type NetworkPolicy = Omit<GeneratedPolicy, 'spec'> & { spec?: NetworkPolicySpec };
 export type PodDisruptionBudget = WireObject<V1PodDisruptionBudget>;
 export type Ingress = WireObject<V1Ingress>;
+export type IngressSpec = NonNullable<Ingress['spec']>;
+export type IngressClass = WireObject<V1IngressClass>;
+export type RuntimeClass = WireObject<V1RuntimeClass>;
+export type PriorityClass = WireObject<V1PriorityClass>;
+export type ServiceAccount = WireObject<V1ServiceAccount>;

@@ -19,7 +19,7 @@ import { createEgressGate } from './egress/gate.ts';
 import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
-import type { IsolationProfile, NetworkFacts } from './kind.ts';
+import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
@@ -37,6 +37,7 @@ export interface SyncerDeps {
   hostNamespace: string;
   profile: IsolationProfile;
   network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
+  sync: SyncOptions;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
@@ -82,7 +83,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS,
+        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
         upwardKinds: UPWARD_KINDS,
         host,
         virtual,

@@ -1,5 +1,5 @@
-// Samples of the kinds that say who may reach whom, and what may be taken away: every field a tenant can write.
-import type { NetworkPolicy, PodDisruptionBudget } from '../../src/syncer/objects.ts';
+// Samples of the kinds that say who is reached by whom, and what may be taken away: every field a tenant can write.
+import type { Ingress, NetworkPolicy, PodDisruptionBudget } from '../../src/syncer/objects.ts';
 
 export function fullNetworkPolicy(metadata: NetworkPolicy['metadata']): NetworkPolicy {
   return {
@@ -46,5 +46,30 @@ export function fullDisruptionBudget(metadata: PodDisruptionBudget['metadata']):
       disruptionsAllowed: 2,
       disruptedPods: { 'web-1': '2026-01-01T00:00:00Z' },
     },
+  };
+}
+
+export function fullIngress(metadata: Ingress['metadata']): Ingress {
+  return {
+    metadata,
+    spec: {
+      defaultBackend: { service: { name: 'web', port: { number: 80 } } },
+      rules: [
+        {
+          host: 'shop.example.com',
+          http: {
+            paths: [
+              {
+                path: '/api',
+                pathType: 'Prefix',
+                backend: { service: { name: 'api', port: { name: 'http' } } },
+              },
+            ],
+          },
+        },
+      ],
+      tls: [{ hosts: ['shop.example.com'], secretName: 'shop-tls' }],
+    },
+    status: { loadBalancer: {} },
   };
 }

@@ -2,7 +2,14 @@
 import { keyOf, objectKey } from '../../src/kube/resource.ts';
 import type { TranslationContext } from '../../src/syncer/kind.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Namespace, NetworkPolicy, Secret, Service } from '../../src/syncer/objects.ts';
+import type {
+  ConfigMap,
+  IngressClass,
+  Namespace,
+  NetworkPolicy,
+  Secret,
+  Service,
+} from '../../src/syncer/objects.ts';
 
 export interface VirtualObjects {
   services?: readonly Service[];
@@ -12,6 +19,7 @@ export interface VirtualObjects {
   hostAddresses?: readonly string[];
   networkPolicies?: readonly NetworkPolicy[];
   workloadAddresses?: readonly string[];
+  ingressClasses?: readonly IngressClass[];
 }
 
 export function translationContext(
@@ -19,7 +27,7 @@ export function translationContext(
   overrides: Partial<TranslationContext> = {},
 ): TranslationContext {
   const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
-  const { networkPolicies = [], workloadAddresses = [] } = objects;
+  const { networkPolicies = [], workloadAddresses = [], ingressClasses = [] } = objects;
   return {
     cluster: 'vc',
     hostNamespace: 'host-ns',
@@ -35,6 +43,13 @@ export function translationContext(
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
     workloadServiceAccount: 'vc-workload',
     network: { isolated: true, deniedCidrs: [], controlPlaneAddresses: ['10.244.0.2'] },
+    sync: {
+      ingresses: { annotations: [], hosts: [] },
+      ingressClasses: ['*'],
+      runtimeClasses: [],
+      priorityClasses: [],
+      serviceAccounts: { enabled: false, annotations: [] },
+    },
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
@@ -50,6 +65,7 @@ export function translationContext(
     isHostAddress: (address) => hostAddresses.includes(address),
     networkPolicies: (namespace) =>
       networkPolicies.filter(({ metadata }) => metadata.namespace === namespace),
+    ingressClass: (name) => ingressClasses.find(({ metadata }) => metadata.name === name),
     workloadAddresses: () => workloadAddresses,
     ...overrides,
   };

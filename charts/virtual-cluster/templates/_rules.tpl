@@ -13,6 +13,11 @@
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, update, patch, delete]
+{{- if .Values.sync.serviceAccounts.enabled }}
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch, create, update, patch, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [pods/status, pods/ephemeralcontainers, pods/resize]
   verbs: [update, patch]
@@ -39,6 +44,12 @@
   resources: [volumesnapshotclasses]
   verbs: [get, list, watch]
 - apiGroups: [networking.k8s.io]
-  resources: [servicecidrs]
+  resources: [servicecidrs, ingressclasses]
+  verbs: [get, list, watch]
+- apiGroups: [node.k8s.io]
+  resources: [runtimeclasses]
+  verbs: [get, list, watch]
+- apiGroups: [scheduling.k8s.io]
+  resources: [priorityclasses]
   verbs: [get, list, watch]
 {{- end -}}

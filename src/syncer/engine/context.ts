@@ -1,9 +1,9 @@
 // What translators may look up, answered from the local stores.
-import { NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
+import { INGRESS_CLASSES, NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { ClusterFacts, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
-import type { ConfigMap, NetworkPolicy, Pod, Secret } from '../objects.ts';
+import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
 import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
@@ -52,6 +52,7 @@ export function createContext({
       stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0,
     networkPolicies: (namespace) =>
       pairOf<NetworkPolicy>(pairs, NETWORK_POLICIES)?.virtual.byIndex(INDEX.byNamespace, namespace) ?? [],
+    ingressClass: (name) => pairOf<IngressClass>(pairs, INGRESS_CLASSES)?.virtual.get(name),
     workloadAddresses: () => stores.host.pods.list().filter(hasAddresses).flatMap(addressesOf),
   };
 }

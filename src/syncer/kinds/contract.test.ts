@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { deepFreeze, fullPod } from '../../../test/support/pod-samples.ts';
-import { fullDisruptionBudget, fullNetworkPolicy } from '../../../test/support/policy-samples.ts';
+import {
+  fullDisruptionBudget,
+  fullIngress,
+  fullNetworkPolicy,
+} from '../../../test/support/policy-samples.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { sameOnWire } from '../equality.ts';
@@ -68,6 +72,8 @@ const SAMPLES: Record<string, KubeObject> = {
   'endpointslices.discovery.k8s.io': slice,
   pods: fullPod(),
   'networkpolicies.networking.k8s.io': fullNetworkPolicy(metadata('only-front')),
+  'ingresses.networking.k8s.io': fullIngress(metadata('shop')),
+  serviceaccounts: { metadata: metadata('builder') },
   'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
 };
 const context = translationContext({ services: [service, byHand] }, { profile: 'none' });

@@ -5,11 +5,16 @@ import type { UpwardKind } from '../engine/upward.ts';
 import type { SyncedKind } from '../kind.ts';
 import { configMaps } from './config-maps/kind.ts';
 import { endpointSlices } from './endpoint-slices/kind.ts';
+import { ingressClasses } from './ingress-classes/kind.ts';
+import { ingresses } from './ingresses/kind.ts';
 import { networkPolicies } from './network-policies/kind.ts';
 import { nodes } from './nodes/kind.ts';
 import { podDisruptionBudgets } from './pod-disruption-budgets/kind.ts';
 import { pods } from './pods/kind.ts';
+import { priorityClasses } from './priority-classes/kind.ts';
+import { runtimeClasses } from './runtime-classes/kind.ts';
 import { secrets } from './secrets/kind.ts';
+import { serviceAccounts } from './service-accounts/kind.ts';
 import { services } from './services/kind.ts';
 import { storageClasses } from './storage-classes/kind.ts';
 import { volumeSnapshotClasses } from './volume-snapshot-classes/kind.ts';
@@ -30,6 +35,8 @@ export const KINDS: readonly AnyKind[] = [
   kind(endpointSlices),
   kind(pods),
   kind(networkPolicies),
+  kind(ingresses),
+  kind(serviceAccounts),
   kind(podDisruptionBudgets),
 ];
 
@@ -41,4 +48,7 @@ export const UPWARD_KINDS: readonly AnyUpwardKind[] = [
   upward(nodes),
   upward(storageClasses),
   upward(volumeSnapshotClasses),
+  upward(ingressClasses),
+  upward(runtimeClasses),
+  upward(priorityClasses),
 ];

@@ -224,6 +224,24 @@ describe('isolation', () => {
   });
 });
 
+test('tells the syncer what to sync by option, in what it can read', async () => {
+  const sync = {
+    ingresses: { annotations: ['cert-manager.io/cluster-issuer'], hosts: ['*.preview.example.com'] },
+    ingressClasses: ['public'],
+    runtimeClasses: ['gvisor'],
+    priorityClasses: [],
+    serviceAccounts: { enabled: true, annotations: ['eks.amazonaws.com/role-arn'] },
+  };
+  for (const [values, expected] of [
+    [{ sync }, sync],
+    [{}, { ingressClasses: ['*'], runtimeClasses: [], serviceAccounts: { enabled: false, annotations: [] } }],
+  ]) {
+    const { env } = container(await render(values), 'syncer');
+    const told = env?.find(({ name }) => name === 'MAYFLY_SYNC')?.value;
+    expect(JSON.parse(told ?? '')).toMatchObject(expected ?? {});
+  }
+});
+
 describe('rights', () => {
   const rulesOf = (object: Rendered) => object.rules as PolicyRule[];
 
@@ -235,6 +253,14 @@ describe('rights', () => {
     const clusterRole = rulesOf(find(objects, 'ClusterRole', 'mayfly:previews:pr-17'));
     expect(new Set(clusterRole.flatMap(({ verbs }) => verbs))).toEqual(new Set(['get', 'list', 'watch']));
     expect(clusterRole.flatMap(({ resources }) => resources)).not.toContain('secrets');
+  });
+
+  test('reach ServiceAccounts by option only', async () => {
+    const kindsOf = (rendered: readonly Rendered[]) =>
+      rulesOf(find(rendered, 'Role', 'pr-17')).flatMap(({ resources }) => resources);
+    expect(kindsOf(objects)).not.toContain('serviceaccounts');
+    const asked = await render({ sync: { serviceAccounts: { enabled: true } } });
+    expect(kindsOf(asked)).toContain('serviceaccounts');
   });
 
   test('grants workloads nothing', () => {
@@ -270,6 +296,8 @@ describe('rights', () => {
 describe('refuses', () => {
   test.each([
     ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
+    ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
+    ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
     ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
     ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
     [
