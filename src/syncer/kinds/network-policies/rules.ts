@@ -26,10 +26,10 @@ export function hostIngress(
   const peers =
     from.length === 0
       ? [ownPods(context)]
-      : from.flatMap((peer) => {
-          if (!peer.ipBlock) return podPeers(peer, namespace, context);
-          return isolated ? ownPeers(peer.ipBlock, context) : outside(peer.ipBlock, context);
-        });
+      : [
+          ...podPeers(from, namespace, context),
+          ...(isolated ? ownPeers(blocksOf(from), context) : outside(blocksOf(from), context)),
+        ];
   return peers.length > 0 ? [defined({ from: peers, ports: copyPorts(ports) })] : [];
 }
 
@@ -40,18 +40,14 @@ export function hostEgress(
 ): EgressRule[] {
   const { isolated, deniedCidrs } = context.network;
   if (to.length === 0 && !isolated) return [defined({ ports: copyPorts(ports) })];
-  const everything = () => [
-    ownPods(context),
-    ...everythingBut(deniedCidrs).map((ipBlock): NetworkPolicyPeer => ({ ipBlock })),
-  ];
   const peers =
     to.length === 0
-      ? everything()
-      : to.flatMap((peer) => {
-          if (!peer.ipBlock) return podPeers(peer, namespace, context);
-          const own = isolated ? ownPeers(peer.ipBlock, context) : [];
-          return [...own, ...outside(peer.ipBlock, context)];
-        });
+      ? [ownPods(context), ...everythingBut(deniedCidrs).map((ipBlock) => ({ ipBlock }))]
+      : [
+          ...podPeers(to, namespace, context),
+          ...(isolated ? ownPeers(blocksOf(to), context) : []),
+          ...outside(blocksOf(to), context),
+        ];
   const control = controlPorts(to, namespace, context).filter((port) => isAllowed(port, ports));
   return [
     ...(peers.length > 0 ? [defined({ to: peers, ports: copyPorts(ports) })] : []),
@@ -108,15 +104,21 @@ function ownPods({ cluster }: TranslationContext): NetworkPolicyPeer {
   return { podSelector: hostSelector({}, cluster, undefined) };
 }
 
+function blocksOf(peers: readonly NetworkPolicyPeer[]): IpBlock[] {
+  return peers.flatMap(({ ipBlock }) => ipBlock ?? []);
+}
+
 /** No peer where no namespace matches: a selector of none would be one of all. */
 function podPeers(
-  { podSelector, namespaceSelector }: NetworkPolicyPeer,
+  peers: readonly NetworkPolicyPeer[],
   namespace: string,
   context: TranslationContext,
 ): NetworkPolicyPeer[] {
-  const places = namespacesOf(namespaceSelector, namespace, context);
-  if (places?.length === 0) return [];
-  return [{ podSelector: hostSelector(podSelector ?? {}, context.cluster, places) }];
+  return peers.flatMap(({ ipBlock, podSelector, namespaceSelector }) => {
+    const places = namespacesOf(namespaceSelector, namespace, context);
+    if (ipBlock || places?.length === 0) return [];
+    return [{ podSelector: hostSelector(podSelector ?? {}, context.cluster, places) }];
+  });
 }
 
 /** Undefined: all of them. */
@@ -130,17 +132,21 @@ function namespacesOf(
   return [...namespacesWith((labels) => matchesSelector(selector, labels))].sort();
 }
 
-/** This cluster's pods in a block, which may lie in a range that is denied otherwise. */
-function ownPeers(block: IpBlock, context: TranslationContext): NetworkPolicyPeer[] {
-  if (isEverything(block)) return [ownPods(context)];
-  return addressesIn(block, context.workloadAddresses())
-    .sort()
-    .map((address) => ({ ipBlock: blockOf(address) }));
+/** This cluster's pods in blocks, which may lie in a range that is denied otherwise; each once. */
+function ownPeers(blocks: readonly IpBlock[], context: TranslationContext): NetworkPolicyPeer[] {
+  if (blocks.some(isEverything)) return [ownPods(context)];
+  if (blocks.length === 0) return [];
+  const all = context.workloadAddresses();
+  const addresses = new Set(blocks.flatMap((block) => addressesIn(block, all)));
+  return [...addresses].sort().map((address) => ({ ipBlock: blockOf(address) }));
 }
 
-function outside(block: IpBlock, { network }: TranslationContext): NetworkPolicyPeer[] {
-  const left = withoutRanges(block, network.isolated ? network.deniedCidrs : []);
-  return left ? [{ ipBlock: left }] : [];
+function outside(blocks: readonly IpBlock[], { network }: TranslationContext): NetworkPolicyPeer[] {
+  const denied = network.isolated ? network.deniedCidrs : [];
+  return blocks.flatMap((block) => {
+    const ipBlock = withoutRanges(block, denied);
+    return ipBlock ? [{ ipBlock }] : [];
+  });
 }
 
 /** The ports of the control plane that are behind the peers: DNS for its pods inside, DNS and API for their addresses. */
