@@ -32,6 +32,7 @@ describe('the configuration of a syncer', () => {
       network: { isolated: true, deniedCidrs: [] },
       sync: {
         ingresses: { annotations: [], hosts: [] },
+        httpRoutes: { gateways: [], hosts: [] },
         ingressClasses: ['*'],
         runtimeClasses: [],
         priorityClasses: [],

@@ -13,6 +13,7 @@ const names = z.array(z.string().min(1));
 /** The chart's values `sync`, which it hands on whole. */
 const syncSchema = z.strictObject({
   ingresses: z.strictObject({ annotations: names.default([]), hosts: names.default([]) }).prefault({}),
+  httpRoutes: z.strictObject({ gateways: names.default([]), hosts: names.default([]) }).prefault({}),
   ingressClasses: names.default(['*']),
   runtimeClasses: names.default([]),
   priorityClasses: names.default([]),

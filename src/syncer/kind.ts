@@ -41,6 +41,12 @@ export interface SyncOptions {
     /** What Ingresses may be for: `shop.example.com`, `*.example.com`; empty: everything. */
     hosts: readonly string[];
   };
+  httpRoutes: {
+    /** Gateways of the host that routes may be attached to, `namespace/name`; none: no route reaches the host. */
+    gateways: readonly string[];
+    /** As of Ingresses. */
+    hosts: readonly string[];
+  };
   /** Names of classes of the host that are shown and may be used inside, `*` for all. */
   ingressClasses: readonly string[];
   runtimeClasses: readonly string[];

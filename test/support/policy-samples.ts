@@ -1,4 +1,5 @@
 // Samples of the kinds that say who is reached by whom, and what may be taken away: every field a tenant can write.
+import type { HttpRoute } from '../../src/syncer/kinds/http-routes/route.ts';
 import type { Ingress, NetworkPolicy, PodDisruptionBudget } from '../../src/syncer/objects.ts';
 
 export function fullNetworkPolicy(metadata: NetworkPolicy['metadata']): NetworkPolicy {
@@ -71,5 +72,34 @@ export function fullIngress(metadata: Ingress['metadata']): Ingress {
       tls: [{ hosts: ['shop.example.com'], secretName: 'shop-tls' }],
     },
     status: { loadBalancer: {} },
+  };
+}
+
+export function fullHttpRoute(metadata: HttpRoute['metadata']): HttpRoute {
+  const redirect = { scheme: 'https', path: { type: 'ReplaceFullPath', replaceFullPath: '/new' } };
+  return {
+    metadata: { ...metadata, generation: 3 },
+    spec: {
+      parentRefs: [{ namespace: 'infra', name: 'public', sectionName: 'https' }, { name: 'inner' }],
+      hostnames: ['shop.example.com'],
+      rules: [
+        {
+          matches: [
+            {
+              path: { type: 'PathPrefix', value: '/' },
+              headers: [{ type: 'Exact', name: 'x', value: 'y' }],
+              method: 'GET',
+            },
+          ],
+          filters: [
+            { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'a', value: 'b' }] } },
+            { type: 'RequestMirror', requestMirror: { backendRef: { name: 'shadow', port: 80 } } },
+          ],
+          backendRefs: [{ group: '', kind: 'Service', name: 'web', port: 80, weight: 1 }],
+          timeouts: { request: '10s' },
+        },
+        { filters: [{ type: 'RequestRedirect', requestRedirect: redirect }] },
+      ],
+    },
   };
 }

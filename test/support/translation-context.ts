@@ -45,6 +45,7 @@ export function translationContext(
     network: { isolated: true, deniedCidrs: [], controlPlaneAddresses: ['10.244.0.2'] },
     sync: {
       ingresses: { annotations: [], hosts: [] },
+      httpRoutes: { gateways: ['infra/public'], hosts: [] },
       ingressClasses: ['*'],
       runtimeClasses: [],
       priorityClasses: [],

@@ -13,6 +13,11 @@
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, update, patch, delete]
+{{- if .Values.sync.httpRoutes.gateways }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, update, patch, delete]
+{{- end }}
 {{- if .Values.sync.serviceAccounts.enabled }}
 - apiGroups: [""]
   resources: [serviceaccounts]

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { deepFreeze, fullPod } from '../../../test/support/pod-samples.ts';
 import {
   fullDisruptionBudget,
+  fullHttpRoute,
   fullIngress,
   fullNetworkPolicy,
 } from '../../../test/support/policy-samples.ts';
@@ -73,6 +74,7 @@ const SAMPLES: Record<string, KubeObject> = {
   pods: fullPod(),
   'networkpolicies.networking.k8s.io': fullNetworkPolicy(metadata('only-front')),
   'ingresses.networking.k8s.io': fullIngress(metadata('shop')),
+  'httproutes.gateway.networking.k8s.io': fullHttpRoute(metadata('shop')),
   serviceaccounts: { metadata: metadata('builder') },
   'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
 };

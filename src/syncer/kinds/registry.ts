@@ -5,6 +5,7 @@ import type { UpwardKind } from '../engine/upward.ts';
 import type { SyncedKind } from '../kind.ts';
 import { configMaps } from './config-maps/kind.ts';
 import { endpointSlices } from './endpoint-slices/kind.ts';
+import { httpRoutes } from './http-routes/kind.ts';
 import { ingressClasses } from './ingress-classes/kind.ts';
 import { ingresses } from './ingresses/kind.ts';
 import { networkPolicies } from './network-policies/kind.ts';
@@ -37,6 +38,7 @@ export const KINDS: readonly AnyKind[] = [
   kind(networkPolicies),
   kind(ingresses),
   kind(serviceAccounts),
+  kind(httpRoutes),
   kind(podDisruptionBudgets),
 ];
 

@@ -238,7 +238,7 @@ describe('hosts', () => {
     ['preview.example.com', /^spec\.rules\[0\]\.host: preview\.example\.com is none of/],
     ['evilpreview.example.com', /is none of/],
     ['*.example.com', /is none of/],
-    [undefined, /^spec\.rules\[0\]\.host: an Ingress for every host/],
+    [undefined, /^spec\.rules\[0\]\.host: must name hosts/],
   ])('must not be %s where the operator lists names below preview.example.com', (host, message) => {
     const context = forHosts('*.preview.example.com');
     expect(() => ingresses.toHost(ingress({ rules: [rule(host)] }), context)).toThrow(message);

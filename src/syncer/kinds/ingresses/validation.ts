@@ -1,4 +1,5 @@
 // What an Ingress must not have where one controller serves many tenants.
+import { requireHost } from '../../host-patterns.ts';
 import { RefusedError, type SyncOptions } from '../../kind.ts';
 import type { IngressSpec } from '../../objects.ts';
 
@@ -12,7 +13,7 @@ export function requireFitForHost(
 ): void {
   if (defaultBackend?.resource) throw resourceBackend('spec.defaultBackend');
   const isLimited = hosts.length > 0;
-  if (isLimited && defaultBackend) throw forEverything('spec.defaultBackend');
+  if (isLimited && defaultBackend) requireHost('spec.defaultBackend', undefined, hosts);
   rules.forEach(({ host, http }, index) => {
     const at = `spec.rules[${index}]`;
     if (isLimited) requireHost(`${at}.host`, host, hosts);
@@ -29,24 +30,9 @@ export function requireFitForHost(
   });
   if (!isLimited) return;
   tls.forEach(({ hosts: names = [] }, index) => {
-    if (names.length === 0) throw forEverything(`spec.tls[${index}].hosts`);
+    if (names.length === 0) requireHost(`spec.tls[${index}].hosts`, undefined, hosts);
     for (const name of names) requireHost(`spec.tls[${index}].hosts`, name, hosts);
   });
-}
-
-function requireHost(path: string, host: string | undefined, allowed: readonly string[]): void {
-  if (!host) throw forEverything(path);
-  if (
-    allowed.some(
-      (pattern) => host === pattern || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
-    )
-  )
-    return;
-  throw new RefusedError('ForbiddenHost', `${path}: ${host} is none of ${allowed.join(', ')}`);
-}
-
-function forEverything(path: string): RefusedError {
-  return new RefusedError('HostRequired', `${path}: an Ingress for every host is not given to the host`);
 }
 
 function resourceBackend(path: string): RefusedError {
