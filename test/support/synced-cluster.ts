@@ -9,7 +9,7 @@ import { createTestNamespace } from './host-cluster.ts';
 import { installVirtualCluster } from './virtual-cluster.ts';
 
 const CALL_TIMEOUT_MS = 30_000;
-const WAIT_TIMEOUT_MS = 45_000;
+const WAIT_TIMEOUT_MS = 60_000;
 
 export interface SyncedCluster {
   host: ClusterAccess;
