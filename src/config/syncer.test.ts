@@ -29,6 +29,15 @@ describe('the configuration of a syncer', () => {
       cluster: 'vc',
       hostNamespace: 'host-ns',
       profile: 'baseline',
+      network: { isolated: true, deniedCidrs: [] },
+      sync: {
+        ingresses: { annotations: [], hosts: [] },
+        httpRoutes: { gateways: [], hosts: [] },
+        ingressClasses: ['*'],
+        runtimeClasses: [],
+        priorityClasses: [],
+        serviceAccounts: { enabled: false, annotations: [] },
+      },
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
       certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },
@@ -40,6 +49,9 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_POD_IPS', 'host.example.com'],
     ['MAYFLY_POD_IPS', ''],
     ['MAYFLY_ISOLATION_PROFILE', 'some'],
+    ['MAYFLY_SYNC', 'all'],
+    ['MAYFLY_SYNC', '{"everything":true}'],
+    ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
     ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
   ])('refuses %s=%s by name', async (variable, value) => {
     const loaded = loadSyncerConfig({ ...environment(), [variable]: value });

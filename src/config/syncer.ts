@@ -8,6 +8,29 @@ const list = z
   .default('')
   .transform((text) => text.split(',').filter(Boolean));
 
+const names = z.array(z.string().min(1));
+
+/** The chart's values `sync`, which it hands on whole. */
+const syncSchema = z.strictObject({
+  ingresses: z.strictObject({ annotations: names.default([]), hosts: names.default([]) }).prefault({}),
+  httpRoutes: z.strictObject({ gateways: names.default([]), hosts: names.default([]) }).prefault({}),
+  ingressClasses: names.default(['*']),
+  runtimeClasses: names.default([]),
+  priorityClasses: names.default([]),
+  serviceAccounts: z
+    .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
+    .prefault({}),
+});
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is no JSON' });
+    return z.NEVER;
+  }
+});
+
 const shared = {
   MAYFLY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Name of the virtual cluster: its Helm release. */
@@ -24,6 +47,12 @@ const runSchema = z.object({
   /** Of the virtual cluster. Absent: its API server in the same pod. */
   MAYFLY_VIRTUAL_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
+  /** Whether the chart's own network policies are there. */
+  MAYFLY_NETWORK_ISOLATION: z.enum(['on', 'off']).default('on'),
+  /** Ranges that no workload may reach. */
+  MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
+  /** What is synced by option, in JSON. */
+  MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -60,6 +89,11 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
+    network: {
+      isolated: env.MAYFLY_NETWORK_ISOLATION === 'on',
+      deniedCidrs: env.MAYFLY_DENIED_CIDRS,
+    },
+    sync: env.MAYFLY_SYNC,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

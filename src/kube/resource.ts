@@ -139,3 +139,12 @@ export const CSI_STORAGE_CAPACITIES = named(STORAGE, 'csistoragecapacities', 'CS
 const SNAPSHOT = 'snapshot.storage.k8s.io';
 export const VOLUME_SNAPSHOTS = named(SNAPSHOT, 'volumesnapshots', 'VolumeSnapshot');
 export const VOLUME_SNAPSHOT_CLASSES = named(SNAPSHOT, 'volumesnapshotclasses', 'VolumeSnapshotClass', false);
+
+const NETWORKING = 'networking.k8s.io';
+export const NETWORK_POLICIES = named(NETWORKING, 'networkpolicies', 'NetworkPolicy');
+export const INGRESSES = named(NETWORKING, 'ingresses', 'Ingress');
+export const INGRESS_CLASSES = named(NETWORKING, 'ingressclasses', 'IngressClass', false);
+export const POD_DISRUPTION_BUDGETS = named('policy', 'poddisruptionbudgets', 'PodDisruptionBudget');
+export const RUNTIME_CLASSES = named('node.k8s.io', 'runtimeclasses', 'RuntimeClass', false);
+export const PRIORITY_CLASSES = named('scheduling.k8s.io', 'priorityclasses', 'PriorityClass', false);
+export const HTTP_ROUTES = named('gateway.networking.k8s.io', 'httproutes', 'HTTPRoute');

@@ -18,10 +18,41 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { Service } from './objects.ts';
+import type { IngressClass, NetworkPolicy, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
+
+/** What stands around the network of the workloads, whatever policies they have inside. */
+export interface NetworkFacts {
+  /** Whether the chart's own policies are there; without them, tenants' policies are all there is. */
+  isolated: boolean;
+  /** Ranges that no workload may reach. */
+  deniedCidrs: readonly string[];
+  /** Addresses of the control plane's pod. */
+  controlPlaneAddresses: readonly string[];
+}
+
+/** What the operator lets through besides what always passes; the chart's values `sync`. */
+export interface SyncOptions {
+  ingresses: {
+    /** Keys of annotations that reach the host. */
+    annotations: readonly string[];
+    /** What Ingresses may be for: `shop.example.com`, `*.example.com`; empty: everything. */
+    hosts: readonly string[];
+  };
+  httpRoutes: {
+    /** Gateways of the host that routes may be attached to, `namespace/name`; none: no route reaches the host. */
+    gateways: readonly string[];
+    /** As of Ingresses. */
+    hosts: readonly string[];
+  };
+  /** Names of classes of the host that are shown and may be used inside, `*` for all. */
+  ingressClasses: readonly string[];
+  runtimeClasses: readonly string[];
+  priorityClasses: readonly string[];
+  serviceAccounts: { enabled: boolean; annotations: readonly string[] };
+}
 
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
@@ -36,6 +67,8 @@ export interface ClusterFacts {
   dns: { clusterIp: string; domain: string };
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
+  network: NetworkFacts;
+  sync: SyncOptions;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -54,11 +87,19 @@ export interface TranslationContext extends ClusterFacts {
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
   isHostAddress(address: string): boolean;
+  /** The network policies of a virtual namespace. */
+  networkPolicies(namespace: string): readonly NetworkPolicy[];
+  /** The class inside, whoever made it. */
+  ingressClass(name: string): IngressClass | undefined;
+  /** Addresses that this cluster's workloads have now. */
+  workloadAddresses(): readonly string[];
 }
 
 /** Another virtual object that an object needs on the host. */
 export interface Reference extends ObjectName {
   type: ResourceType;
+  /** False: its copy is followed, but not waited for, since there may never be one. */
+  isAwaited?: boolean;
 }
 
 /** Something a translator leaves out on purpose, and the user should know: a Warning event on the virtual object. */
@@ -92,8 +133,11 @@ export type Step<T> =
 export interface Observation {
   side: Side;
   type: ResourceType;
-  /** Keys of the objects that the changed one concerns. */
-  keys(changed: KubeObject): readonly ObjectKey[];
+  /**
+   * Keys of the objects that the changed one concerns.
+   * @param own the virtual objects of the observing kind.
+   */
+  keys(changed: KubeObject, own: ReadStore<KubeObject>): readonly ObjectKey[];
 }
 
 export type Side = 'virtual' | 'host';
@@ -104,6 +148,8 @@ export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
   /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
   readonly isOptional?: boolean;
+  /** Whether the operator wants this kind. Default: yes. */
+  isWanted?(options: SyncOptions): boolean;
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */

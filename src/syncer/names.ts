@@ -9,12 +9,18 @@ export const LABEL_CLUSTER = 'mayfly.dev/cluster';
 /** On host objects of namespaced kinds: the namespace inside. Selectors on the host hold it. */
 export const LABEL_NAMESPACE = 'mayfly.dev/virtual-namespace';
 
+/** On host pods that no network policy inside isolates, for each direction. The chart's policies select by them. */
+export const LABEL_OPEN_INGRESS = 'mayfly.dev/open-ingress';
+export const LABEL_OPEN_EGRESS = 'mayfly.dev/open-egress';
+
 export const ANNOTATION_NAME = 'mayfly.dev/virtual-name';
 export const ANNOTATION_NAMESPACE = 'mayfly.dev/virtual-namespace';
 /** The owner: the uid of the virtual object. Checked before a host object is adopted, updated or deleted. */
 export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 /** The uid of the virtual `kube-system`: which store the owner lives in. */
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
+/** On copies with annotations that the operator lets through: their keys. */
+export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
 /** On a host Service made by admission before its virtual Service exists: when (RFC 3339). */

@@ -7,13 +7,20 @@ import type {
   V1CSINode,
   V1CSIStorageCapacity,
   V1EndpointSlice,
+  V1Ingress,
+  V1IngressClass,
   V1Namespace,
+  V1NetworkPolicy,
   V1Node,
   V1PersistentVolume,
   V1PersistentVolumeClaim,
   V1Pod,
+  V1PodDisruptionBudget,
+  V1PriorityClass,
+  V1RuntimeClass,
   V1Secret,
   V1Service,
+  V1ServiceAccount,
   V1StorageClass,
 } from '@kubernetes/client-node';
 import type { KubeObject } from '../kube/resource.ts';
@@ -72,3 +79,22 @@ export interface VolumeSnapshot extends KubeObject {
     error?: { message?: string; time?: string };
   };
 }
+type GeneratedPolicy = WireObject<V1NetworkPolicy>;
+type GeneratedPolicySpec = NonNullable<GeneratedPolicy['spec']>;
+export type EgressRule = NonNullable<GeneratedPolicySpec['egress']>[number];
+export type NetworkPolicyPeer = NonNullable<EgressRule['to']>[number];
+export type NetworkPolicyPort = NonNullable<EgressRule['ports']>[number];
+/** The generated client writes `_from`, because other languages reserve the word. */
+export interface IngressRule {
+  from?: NetworkPolicyPeer[];
+  ports?: NetworkPolicyPort[];
+}
+export type NetworkPolicySpec = Omit<GeneratedPolicySpec, 'ingress'> & { ingress?: IngressRule[] };
+export type NetworkPolicy = Omit<GeneratedPolicy, 'spec'> & { spec?: NetworkPolicySpec };
+export type PodDisruptionBudget = WireObject<V1PodDisruptionBudget>;
+export type Ingress = WireObject<V1Ingress>;
+export type IngressSpec = NonNullable<Ingress['spec']>;
+export type IngressClass = WireObject<V1IngressClass>;
+export type RuntimeClass = WireObject<V1RuntimeClass>;
+export type PriorityClass = WireObject<V1PriorityClass>;
+export type ServiceAccount = WireObject<V1ServiceAccount>;

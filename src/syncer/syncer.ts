@@ -19,7 +19,7 @@ import { createEgressGate } from './egress/gate.ts';
 import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
-import type { IsolationProfile } from './kind.ts';
+import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
@@ -36,6 +36,8 @@ export interface SyncerDeps {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
+  network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
+  sync: SyncOptions;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
@@ -74,11 +76,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       const failure = new AbortController();
       const running = AbortSignal.any([signal, failure.signal]);
       const [facts, readsHostWide] = await Promise.all([
-        readClusterFacts({ ...deps, host }, running),
+        readClusterFacts(
+          { ...deps, network: { ...deps.network, controlPlaneAddresses: podIps }, host },
+          running,
+        ),
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS,
+        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
         upwardKinds: UPWARD_KINDS,
         host,
         virtual,

@@ -2,7 +2,15 @@
 import { type KubeObject, keyOf, objectKey } from '../../src/kube/resource.ts';
 import type { Reference, TranslationContext } from '../../src/syncer/kind.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Namespace, PersistentVolume, Secret, Service } from '../../src/syncer/objects.ts';
+import type {
+  ConfigMap,
+  IngressClass,
+  Namespace,
+  NetworkPolicy,
+  PersistentVolume,
+  Secret,
+  Service,
+} from '../../src/syncer/objects.ts';
 
 export interface VirtualObjects {
   services?: readonly Service[];
@@ -11,19 +19,22 @@ export interface VirtualObjects {
   secrets?: readonly Secret[];
   persistentVolumes?: readonly PersistentVolume[];
   hostAddresses?: readonly string[];
+  networkPolicies?: readonly NetworkPolicy[];
+  workloadAddresses?: readonly string[];
+  ingressClasses?: readonly IngressClass[];
 }
 
 export function translationContext(
-  {
-    services = [],
-    namespaces = [],
-    configMaps = [],
-    secrets = [],
-    persistentVolumes = [],
-    hostAddresses = [],
-  }: VirtualObjects = {},
+  objects: VirtualObjects = {},
   overrides: Partial<TranslationContext> = {},
 ): TranslationContext {
+  const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
+  const {
+    networkPolicies = [],
+    workloadAddresses = [],
+    ingressClasses = [],
+    persistentVolumes = [],
+  } = objects;
   return {
     cluster: 'vc',
     hostNamespace: 'host-ns',
@@ -38,6 +49,15 @@ export function translationContext(
     api: { clusterIp: '10.96.0.10', port: 443 },
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
     workloadServiceAccount: 'vc-workload',
+    network: { isolated: true, deniedCidrs: [], controlPlaneAddresses: ['10.244.0.2'] },
+    sync: {
+      ingresses: { annotations: [], hosts: [] },
+      httpRoutes: { gateways: ['infra/public'], hosts: [] },
+      ingressClasses: ['*'],
+      runtimeClasses: [],
+      priorityClasses: [],
+      serviceAccounts: { enabled: false, annotations: [] },
+    },
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
@@ -60,6 +80,10 @@ export function translationContext(
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});
     },
     isHostAddress: (address) => hostAddresses.includes(address),
+    networkPolicies: (namespace) =>
+      networkPolicies.filter(({ metadata }) => metadata.namespace === namespace),
+    ingressClass: (name) => ingressClasses.find(({ metadata }) => metadata.name === name),
+    workloadAddresses: () => workloadAddresses,
     ...overrides,
   };
 }

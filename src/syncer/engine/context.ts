@@ -1,8 +1,8 @@
 // What translators may look up, answered from the local stores.
-import { type KubeObject, objectKey } from '../../kube/resource.ts';
+import { INGRESS_CLASSES, type KubeObject, NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
 import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
-import type { ConfigMap, Secret } from '../objects.ts';
+import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
 import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
@@ -50,5 +50,18 @@ export function createContext({
       stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
       stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
       stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0,
+    networkPolicies: (namespace) =>
+      pairOf<NetworkPolicy>(pairs, NETWORK_POLICIES)?.virtual.byIndex(INDEX.byNamespace, namespace) ?? [],
+    ingressClass: (name) => pairOf<IngressClass>(pairs, INGRESS_CLASSES)?.virtual.get(name),
+    workloadAddresses: () => stores.host.pods.list().filter(hasAddresses).flatMap(addressesOf),
   };
+}
+
+/** A pod that has ended keeps its addresses in its status, while the network gives them to others. */
+function hasAddresses({ spec, status }: Pod): boolean {
+  return !spec?.hostNetwork && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
+function addressesOf({ status }: Pod): string[] {
+  return (status?.podIPs ?? []).map(({ ip }) => ip);
 }

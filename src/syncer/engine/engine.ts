@@ -132,7 +132,8 @@ export function createEngine(options: EngineOptions): Engine {
     for (const { type, observes = [] } of [...upwardKinds, ...kinds]) {
       for (const observation of observes) {
         if (observation.side !== side || kindId(observation.type) !== kindId(changed)) continue;
-        const keys = versionsOf(change).flatMap((object) => observation.keys(object));
+        const own = copyOf<KubeObject>(pairs, type).virtual;
+        const keys = versionsOf(change).flatMap((object) => observation.keys(object, own));
         for (const key of keys) queue.add(kindKey(type, key));
       }
     }

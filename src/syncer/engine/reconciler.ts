@@ -154,7 +154,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     return (kind.references?.(virtual) ?? []).every((reference) => {
       const pair = pairOf<KubeObject>(pairs, reference.type);
       const referred = pair?.virtual.get(objectKey(reference));
-      if (!pair || !referred) return true;
+      if (!pair || !referred || reference.isAwaited === false) return true;
       const copy = hostCopy(pair.host, objectKey(reference));
       return copy !== undefined && isCopyOf(copy, referred);
     });

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { deepFreeze, fullPod } from '../../../test/support/pod-samples.ts';
+import {
+  fullDisruptionBudget,
+  fullHttpRoute,
+  fullIngress,
+  fullNetworkPolicy,
+} from '../../../test/support/policy-samples.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { sameOnWire } from '../equality.ts';
@@ -93,6 +99,11 @@ const SAMPLES: Record<string, KubeObject> = {
   persistentvolumeclaims: claim,
   'volumesnapshots.snapshot.storage.k8s.io': snapshot,
   pods: fullPod(),
+  'networkpolicies.networking.k8s.io': fullNetworkPolicy(metadata('only-front')),
+  'ingresses.networking.k8s.io': fullIngress(metadata('shop')),
+  'httproutes.gateway.networking.k8s.io': fullHttpRoute(metadata('shop')),
+  serviceaccounts: { metadata: metadata('builder') },
+  'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
 };
 const context = translationContext({ services: [service, byHand] }, { profile: 'none' });
 

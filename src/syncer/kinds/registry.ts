@@ -8,11 +8,19 @@ import { csiDrivers } from './csi-drivers/kind.ts';
 import { csiNodes } from './csi-nodes/kind.ts';
 import { csiStorageCapacities } from './csi-storage-capacities/kind.ts';
 import { endpointSlices } from './endpoint-slices/kind.ts';
+import { httpRoutes } from './http-routes/kind.ts';
+import { ingressClasses } from './ingress-classes/kind.ts';
+import { ingresses } from './ingresses/kind.ts';
+import { networkPolicies } from './network-policies/kind.ts';
 import { nodes } from './nodes/kind.ts';
 import { persistentVolumeClaims } from './persistent-volume-claims/kind.ts';
 import { persistentVolumes } from './persistent-volumes/kind.ts';
+import { podDisruptionBudgets } from './pod-disruption-budgets/kind.ts';
 import { pods } from './pods/kind.ts';
+import { priorityClasses } from './priority-classes/kind.ts';
+import { runtimeClasses } from './runtime-classes/kind.ts';
 import { secrets } from './secrets/kind.ts';
+import { serviceAccounts } from './service-accounts/kind.ts';
 import { services } from './services/kind.ts';
 import { storageClasses } from './storage-classes/kind.ts';
 import { volumeSnapshotClasses } from './volume-snapshot-classes/kind.ts';
@@ -35,6 +43,11 @@ export const KINDS: readonly AnyKind[] = [
   kind(persistentVolumeClaims),
   kind(volumeSnapshots),
   kind(pods),
+  kind(networkPolicies),
+  kind(ingresses),
+  kind(serviceAccounts),
+  kind(httpRoutes),
+  kind(podDisruptionBudgets),
 ];
 
 function upward<T extends KubeObject>(shown: UpwardKind<T>): AnyUpwardKind {
@@ -49,4 +62,7 @@ export const UPWARD_KINDS: readonly AnyUpwardKind[] = [
   upward(csiNodes),
   upward(csiStorageCapacities),
   upward(volumeSnapshotClasses),
+  upward(ingressClasses),
+  upward(runtimeClasses),
+  upward(priorityClasses),
 ];

@@ -1,10 +1,11 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
-import { PODS, SECRETS } from '../../../kube/resource.ts';
+import { keyOf, NETWORK_POLICIES, PODS, SECRETS } from '../../../kube/resource.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
 import type { Container, Pod } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
 import { tokensOf } from '../../tokens/projections.ts';
+import { openLabels } from '../network-policies/open-pods.ts';
 import { downwardAnnotations } from './downward-api.ts';
 import { podStep } from './life.ts';
 import { podReferences } from './references.ts';
@@ -25,15 +26,26 @@ export const pods: SyncedKind<Pod> = {
     },
   },
   toHost: (virtual, context) => ({
-    metadata: { labels: hostLabels(virtual.metadata.labels), annotations: downwardAnnotations(virtual) },
+    metadata: {
+      labels: { ...hostLabels(virtual.metadata.labels), ...openLabels(virtual, context) },
+      annotations: downwardAnnotations(virtual),
+    },
     spec: hostPodSpec(virtual, context),
   }),
   merge: mergePod,
   toVirtual: withHostStatus,
   toHostStatus: withReadinessGates,
   references: podReferences,
-  // Its tokens, where somebody deleted or changed them.
-  observes: [{ side: 'host', type: SECRETS, keys: ({ metadata }) => tokensOf(metadata) }],
+  observes: [
+    // Its tokens, where somebody deleted or changed them.
+    { side: 'host', type: SECRETS, keys: ({ metadata }) => tokensOf(metadata) },
+    // What isolates it.
+    {
+      side: 'virtual',
+      type: NETWORK_POLICIES,
+      keys: ({ metadata }, own) => own.byIndex(INDEX.byNamespace, metadata.namespace ?? '').map(keyOf),
+    },
+  ],
   step: podStep,
   notices: tolerationNotices,
 };

@@ -1,6 +1,6 @@
-// What a pod needs beside it on the host: the config maps, secrets and claims it names.
+// What a pod needs beside it on the host: the config maps, secrets, claims and the account it names.
 import type { ResourceType } from '../../../kube/resource.ts';
-import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import type { Reference } from '../../kind.ts';
 import type { Pod, VolumeProjection } from '../../objects.ts';
 
@@ -33,5 +33,6 @@ export function podReferences({ metadata, spec }: Pod): Reference[] {
     if (ephemeral) add(PERSISTENT_VOLUME_CLAIMS, `${metadata.name}-${name}`);
   }
   for (const { name } of spec?.imagePullSecrets ?? []) add(SECRETS, name);
+  add(SERVICE_ACCOUNTS, spec?.serviceAccountName);
   return [...found.values()];
 }

@@ -125,6 +125,7 @@ describe('references', () => {
       'secrets/all-secrets',
       'secrets/password',
       'secrets/pull',
+      'serviceaccounts/junk-that-nobody-listed',
     ]);
   });
 });
