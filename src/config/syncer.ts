@@ -1,6 +1,6 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
 
 const list = z
