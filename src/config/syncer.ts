@@ -24,6 +24,8 @@ const runSchema = z.object({
   /** Of the virtual cluster. Absent: its API server in the same pod. */
   MAYFLY_VIRTUAL_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
+  /** Empty: the files /etc/hosts of pods are the host kubelet's. */
+  MAYFLY_HOSTS_IMAGE: z.string().default(''),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -60,6 +62,7 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
+    hostsImage: env.MAYFLY_HOSTS_IMAGE || undefined,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

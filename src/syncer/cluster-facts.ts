@@ -17,6 +17,7 @@ export interface FactsOptions {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
+  hostsImage?: string;
   clock: Clock;
 }
 
@@ -25,7 +26,7 @@ export interface FactsOptions {
  * @throws the last error when they cannot be read for about a minute.
  */
 export async function readClusterFacts(options: FactsOptions, signal: AbortSignal): Promise<ClusterFacts> {
-  const { host, cluster, hostNamespace, profile, clock } = options;
+  const { host, cluster, hostNamespace, profile, hostsImage, clock } = options;
   const named = (name: string) => ({ namespace: hostNamespace, name });
 
   async function clusterIp(name: string): Promise<string> {
@@ -49,6 +50,7 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },
       workloadServiceAccount: `${cluster}-workload`,
+      ...(hostsImage ? { hostsImage } : {}),
     };
   }
 

@@ -36,6 +36,8 @@ export interface ClusterFacts {
   dns: { clusterIp: string; domain: string };
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
+  /** The image, with a shell, that writes /etc/hosts of pods with a subdomain. Absent: those have their short name only. */
+  hostsImage?: string;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -73,16 +75,21 @@ export class RefusedError extends MayflyError {
 }
 
 /** What has to happen before, or instead of, keeping both sides equal. */
-export type Step<T> =
+export type Step =
   /** Nothing until something changes. */
   | { do: 'wait' }
   | { do: 'delete-host'; gracePeriodSeconds?: number }
   /** `confirm`: the host API is asked once more whether the host object is really gone. */
   | { do: 'delete-virtual'; gracePeriodSeconds?: number; confirm?: boolean }
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
-  | { do: 'bind'; node: string }
-  /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T };
+  | { do: 'bind'; node: string };
+
+/** A part of a host object that its API changes through a sub-resource only, and not while the object is created. */
+export interface Subresource<T> {
+  readonly name: string;
+  /** `host` as it has to become, or `host` itself. Only what may be on the host is put there; what may not is a notice. */
+  toHost(host: T, virtual: T, context: TranslationContext): T;
+}
 
 /** What else to look at again when an object changes. */
 export interface Observation {
@@ -110,13 +117,14 @@ export interface SyncedKind<T extends KubeObject> {
   toHost(virtual: T, context: TranslationContext): T | undefined;
   /** `host` with everything of `desired` that we own and that may change; fields of the host's own are kept. */
   merge(host: T, desired: T): T;
+  readonly subresources?: readonly Subresource<T>[];
   /** `virtual` with what flows back: status, assigned fields. */
   toVirtual?(host: T, virtual: T, context: TranslationContext): T;
   /** `host` with the part of its status that the virtual side decides. */
   toHostStatus?(host: T, virtual: T): T;
   references?(virtual: T): readonly Reference[];
   /** Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared. */
-  step?(virtual: T, host: T | undefined): Step<T> | undefined;
+  step?(virtual: T, host: T | undefined): Step | undefined;
   /**
    * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have
    * arrived in the local copy yet.
@@ -125,6 +133,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** Changes of other objects that concern objects of this kind; its own of both sides and its references are a matter of course. */
   readonly observes?: readonly Observation[];
   notices?(virtual: T, context: TranslationContext): readonly Notice[];
+  /** Whether an event about something inside the object is told, by the event's `fieldPath`. Default: it is. */
+  tellsEventsOf?(virtual: T, fieldPath: string): boolean;
+  /** The time that a host object has to end, once its virtual one is gone for good. Default: the host's. */
+  readonly orphanGraceSeconds?: number;
 }
 
 /** Marks a translated object as the copy of `virtual`: name, place, owner and the annotations that say whose it is. */

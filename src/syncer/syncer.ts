@@ -41,6 +41,8 @@ export interface SyncerDeps {
   /** Addresses of the host's API, as far as they are known. */
   hostApiAddresses: readonly string[];
   certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
+  /** Writes /etc/hosts of pods with a subdomain. */
+  hostsImage?: string;
   webhookHosts: readonly string[];
   /** Addresses of this process's own pod. */
   podIps: readonly string[];

@@ -30,6 +30,7 @@ export function translationContext(
     api: { clusterIp: '10.96.0.10', port: 443 },
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
     workloadServiceAccount: 'vc-workload',
+    hostsImage: 'example/mayfly:1',
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),

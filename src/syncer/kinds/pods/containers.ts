@@ -2,7 +2,7 @@
 import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
 import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
 import type { Reference, TranslationContext } from '../../kind.ts';
-import type { Container, EnvVar, Pod } from '../../objects.ts';
+import type { Container, EnvVar, EphemeralContainer, Pod } from '../../objects.ts';
 import { serviceLinks } from './service-links.ts';
 import { hostFieldRef, resourceFieldRef } from './volumes.ts';
 
@@ -14,6 +14,7 @@ type Resources = NonNullable<Container['resources']>;
 type Port = NonNullable<Container['ports']>[number];
 type VolumeMount = NonNullable<Container['volumeMounts']>[number];
 type EnvFrom = NonNullable<Container['envFrom']>[number];
+type RestartRule = NonNullable<Container['restartPolicyRules']>[number];
 type HttpGet = NonNullable<Probe['httpGet']>;
 
 const exec = fields<NonNullable<Probe['exec']>>({ command: list(scalar) });
@@ -68,6 +69,12 @@ const plainContainer = fields<Container>({
   args: list(scalar),
   workingDir: scalar,
   restartPolicy: scalar,
+  restartPolicyRules: list(
+    fields<RestartRule>({
+      action: scalar,
+      exitCodes: fields<NonNullable<RestartRule['exitCodes']>>({ operator: scalar, values: list(scalar) }),
+    }),
+  ),
   stdin: scalar,
   stdinOnce: scalar,
   tty: scalar,
@@ -116,6 +123,13 @@ const plainContainer = fields<Container>({
   }),
 });
 
+const fileRef = fields<NonNullable<NonNullable<EnvVar['valueFrom']>['fileKeyRef']>>({
+  key: scalar,
+  optional: scalar,
+  path: scalar,
+  volumeName: scalar,
+});
+
 /** @throws RefusedError for a field reference that has no place on the host. */
 export function hostContainer(container: Container, pod: Pod, context: TranslationContext): Container {
   const { envFrom = [] } = container;
@@ -123,6 +137,18 @@ export function hostContainer(container: Container, pod: Pod, context: Translati
     ...plainContainer(container),
     env: environment(container, pod, context),
     envFrom: envFrom.length > 0 ? envFrom.map((source) => hostEnvFrom(source, pod, context)) : undefined,
+  });
+}
+
+/** An ephemeral container has fewer fields than others have, and names the one it looks at. */
+export function hostEphemeralContainer(
+  container: EphemeralContainer,
+  pod: Pod,
+  context: TranslationContext,
+): EphemeralContainer {
+  return defined({
+    ...hostContainer(container, pod, context),
+    targetContainerName: container.targetContainerName,
   });
 }
 
@@ -164,7 +190,7 @@ function namesOf(
 function hostVariable({ name, value, valueFrom }: EnvVar, pod: Pod, context: TranslationContext): EnvVar {
   if (!valueFrom) return defined({ name, value });
   const namespace = pod.metadata.namespace;
-  const { configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef: resource } = valueFrom;
+  const { configMapKeyRef, secretKeyRef, fieldRef, fileKeyRef, resourceFieldRef: resource } = valueFrom;
   const inObject = (ref: typeof configMapKeyRef, type: typeof SECRETS) =>
     ref &&
     defined({
@@ -178,6 +204,8 @@ function hostVariable({ name, value, valueFrom }: EnvVar, pod: Pod, context: Tra
       configMapKeyRef: inObject(configMapKeyRef, CONFIG_MAPS),
       secretKeyRef: inObject(secretKeyRef, SECRETS),
       fieldRef: fieldRef && hostFieldRef(fieldRef),
+      // Of a volume of the pod's own.
+      fileKeyRef: fileKeyRef && fileRef(fileKeyRef),
       resourceFieldRef: resource && resourceFieldRef(resource),
     }),
   };

@@ -1,16 +1,19 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
 import { PODS, SECRETS } from '../../../kube/resource.ts';
+import { sameOnWire } from '../../equality.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
-import type { Container, Pod } from '../../objects.ts';
+import type { Container, Pod, Toleration } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
 import { tokensOf } from '../../tokens/projections.ts';
 import { downwardAnnotations } from './downward-api.ts';
+import { isHostsWriter } from './hosts-file.ts';
 import { podStep } from './life.ts';
-import { podReferences } from './references.ts';
+import { allContainers, podReferences } from './references.ts';
 import { tolerationNotices } from './scheduling.ts';
 import { hostPodSpec } from './spec.ts';
 import { withHostStatus, withReadinessGates } from './status.ts';
+import { ephemeralNotices, podSubresources } from './subresources.ts';
 
 const nodeOf = ({ spec }: Pod) => (spec?.nodeName ? [spec.nodeName] : []);
 
@@ -29,20 +32,34 @@ export const pods: SyncedKind<Pod> = {
     spec: hostPodSpec(virtual, context),
   }),
   merge: mergePod,
+  subresources: podSubresources,
   toVirtual: withHostStatus,
   toHostStatus: withReadinessGates,
   references: podReferences,
   // Its tokens, where somebody deleted or changed them.
   observes: [{ side: 'host', type: SECRETS, keys: ({ metadata }) => tokensOf(metadata) }],
   step: podStep,
-  notices: tolerationNotices,
+  notices: (virtual, context) => [
+    ...tolerationNotices(virtual, context),
+    ...ephemeralNotices(virtual, context),
+  ],
+  tellsEventsOf,
+  // Inside, a pod that waits for its end is there until it has ended: one that is gone was deleted by force.
+  orphanGraceSeconds: 0,
 };
 
-/** The API lets a pod's images and its deadline change, besides metadata; all else of its spec is fixed when it is created. */
+/** A kubelet's events name the container: `spec.containers{app}`. */
+function tellsEventsOf({ spec }: Pod, fieldPath: string): boolean {
+  const [, container] = /^spec\.\w+\{(.+)\}$/.exec(fieldPath) ?? [];
+  return container === undefined || allContainers(spec).some(({ name }) => name === container);
+}
+
+/** The API lets a pod's images and deadline change and tolerations be added, besides metadata and what sub-resources change. */
 function mergePod(host: Pod, desired: Pod): Pod {
   const metadata = mergeMetadata(host.metadata, desired.metadata);
   if (!host.spec || !desired.spec) return { ...host, metadata };
-  const { activeDeadlineSeconds, containers, initContainers } = desired.spec;
+  const { activeDeadlineSeconds, containers, initContainers, tolerations } = desired.spec;
+  const added = missingFrom(host.spec.tolerations, tolerations);
   return {
     ...host,
     metadata,
@@ -53,12 +70,18 @@ function mergePod(host: Pod, desired: Pod): Pod {
         ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
         : {}),
       ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
+      ...(added.length > 0 ? { tolerations: [...(host.spec.tolerations ?? []), ...added] } : {}),
     },
   };
 }
 
+function missingFrom(present: readonly Toleration[] = [], wanted: readonly Toleration[] = []): Toleration[] {
+  return wanted.filter((toleration) => !present.some((other) => sameOnWire(other, toleration)));
+}
+
 function withImages(host: readonly Container[], desired: readonly Container[]): Container[] {
   return host.map((container) => {
+    if (isHostsWriter(container)) return container;
     const wanted = desired.find(({ name }) => name === container.name);
     return wanted ? { ...container, image: wanted.image } : container;
   });

@@ -3,10 +3,11 @@
 import type { Step } from '../../kind.ts';
 import type { Pod } from '../../objects.ts';
 
-export function podStep(virtual: Pod, host: Pod | undefined): Step<Pod> | undefined {
+export function podStep(virtual: Pod, host: Pod | undefined): Step | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = virtual.metadata;
   if (deletionTimestamp) {
-    if (host) return endHost(host, deletionGracePeriodSeconds);
+    // By force, and yet there: something waits for how it ended, which a kubelet reports of a pod that has time to end only.
+    if (host) return endHost(host, Math.max(1, deletionGracePeriodSeconds));
     // With a grace period of zero the API server waits for nothing but finalizers.
     if (deletionGracePeriodSeconds === 0) return { do: 'wait' };
     return { do: 'delete-virtual', gracePeriodSeconds: 0 };
@@ -22,7 +23,7 @@ export function podStep(virtual: Pod, host: Pod | undefined): Step<Pod> | undefi
   return undefined;
 }
 
-function endHost({ metadata }: Pod, gracePeriodSeconds: number): Step<Pod> | undefined {
+function endHost({ metadata }: Pod, gracePeriodSeconds: number): Step | undefined {
   const isEnding = metadata.deletionTimestamp !== undefined;
   const isSoonEnough = (metadata.deletionGracePeriodSeconds ?? 0) <= gracePeriodSeconds;
   // Its last states still flow back.

@@ -13,7 +13,7 @@ import type { Pod, PodSpec } from '../../objects.ts';
 import { pods } from './kind.ts';
 import { hostPodSpec } from './spec.ts';
 
-const anything = translationContext({}, { profile: 'none' });
+const anything = translationContext({}, { profile: 'none', hostsImage: undefined });
 const named = (plural: string, name: string) => hostName('vc', plural, { namespace: 'default', name });
 
 function pod(spec: Partial<PodSpec>, metadata: Partial<Pod['metadata']> = {}): Pod {
