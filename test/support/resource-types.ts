@@ -1,0 +1,15 @@
+// Kinds that only tests speak of.
+import type { ResourceType } from '../../src/kube/resource.ts';
+
+const namespaced = (group: string, version: string, plural: string, kind: string): ResourceType => ({
+  group,
+  version,
+  plural,
+  kind,
+  namespaced: true,
+});
+
+export const RESOURCE_QUOTAS = namespaced('', 'v1', 'resourcequotas', 'ResourceQuota');
+export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
+export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const DISRUPTION_BUDGETS = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');
