@@ -10,6 +10,20 @@ const namespaced = (group: string, version: string, plural: string, kind: string
 });
 
 export const RESOURCE_QUOTAS = namespaced('', 'v1', 'resourcequotas', 'ResourceQuota');
+export const POD_METRICS = namespaced('metrics.k8s.io', 'v1beta1', 'pods', 'PodMetrics');
+export const AUTOSCALERS = namespaced(
+  'autoscaling',
+  'v2',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  plural: 'customresourcedefinitions',
+  kind: 'CustomResourceDefinition',
+  namespaced: false,
+};
 export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
 export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
 export const DISRUPTION_BUDGETS = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');
