@@ -24,6 +24,7 @@ export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
   kind: 'CustomResourceDefinition',
   namespaced: false,
 };
+export const LIMIT_RANGES = namespaced('', 'v1', 'limitranges', 'LimitRange');
 export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
 export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
 export const DISRUPTION_BUDGETS = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');
