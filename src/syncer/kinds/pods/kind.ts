@@ -1,11 +1,13 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
-import { PODS, SECRETS } from '../../../kube/resource.ts';
+import { type ObjectMeta, PODS, SECRETS } from '../../../kube/resource.ts';
 import { sameOnWire } from '../../equality.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
+import { ANNOTATION_ASKED_RESOURCES } from '../../names.ts';
 import type { Container, Pod, Toleration } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
 import { tokensOf } from '../../tokens/projections.ts';
+import { askedAnnotations, askedForImages } from './asked.ts';
 import { downwardAnnotations } from './downward-api.ts';
 import { isHostsWriter } from './hosts-file.ts';
 import { podStep } from './life.ts';
@@ -13,7 +15,7 @@ import { allContainers, podReferences } from './references.ts';
 import { tolerationNotices } from './scheduling.ts';
 import { hostPodSpec } from './spec.ts';
 import { withHostStatus, withReadinessGates } from './status.ts';
-import { ephemeralNotices, podSubresources } from './subresources.ts';
+import { ephemeralNotices, hasItsResources, podSubresources } from './subresources.ts';
 
 const nodeOf = ({ spec }: Pod) => (spec?.nodeName ? [spec.nodeName] : []);
 
@@ -28,7 +30,10 @@ export const pods: SyncedKind<Pod> = {
     },
   },
   toHost: (virtual, context) => ({
-    metadata: { labels: hostLabels(virtual.metadata.labels), annotations: downwardAnnotations(virtual) },
+    metadata: {
+      labels: hostLabels(virtual.metadata.labels),
+      annotations: { ...downwardAnnotations(virtual), ...askedAnnotations(virtual) },
+    },
     spec: hostPodSpec(virtual, context),
   }),
   merge: mergePod,
@@ -56,22 +61,40 @@ function tellsEventsOf({ spec }: Pod, fieldPath: string): boolean {
 
 /** The API lets a pod's images and deadline change and tolerations be added, besides metadata and what sub-resources change. */
 function mergePod(host: Pod, desired: Pod): Pod {
-  const metadata = mergeMetadata(host.metadata, desired.metadata);
+  const metadata = mergeMetadata(host.metadata, stillAsked(host, desired));
   if (!host.spec || !desired.spec) return { ...host, metadata };
   const { activeDeadlineSeconds, containers, initContainers, tolerations } = desired.spec;
   const added = missingFrom(host.spec.tolerations, tolerations);
+  const hasImages = askedForImages(host, desired.metadata.annotations);
+  const images = hasImages
+    ? {}
+    : {
+        containers: withImages(host.spec.containers, containers),
+        ...(host.spec.initContainers
+          ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
+          : {}),
+      };
   return {
     ...host,
     metadata,
     spec: {
       ...host.spec,
-      containers: withImages(host.spec.containers, containers),
-      ...(host.spec.initContainers
-        ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
-        : {}),
+      ...images,
       ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
       ...(added.length > 0 ? { tolerations: [...(host.spec.tolerations ?? []), ...added] } : {}),
     },
+  };
+}
+
+/** That resources were asked for is noted once the host pod has them: they come by a request of their own, which may fail. */
+function stillAsked(host: Pod, desired: Pod): ObjectMeta {
+  const { [ANNOTATION_ASKED_RESOURCES]: wanted = '', ...annotations } = desired.metadata.annotations ?? {};
+  const noted = hasItsResources(host, desired)
+    ? wanted
+    : host.metadata.annotations?.[ANNOTATION_ASKED_RESOURCES];
+  return {
+    ...desired.metadata,
+    annotations: { ...annotations, ...(noted ? { [ANNOTATION_ASKED_RESOURCES]: noted } : {}) },
   };
 }
 

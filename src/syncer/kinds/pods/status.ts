@@ -6,7 +6,7 @@ import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../object
 import { resources } from './containers.ts';
 import { withoutHostsWriter } from './hosts-file.ts';
 import { allContainers, podReferences } from './references.ts';
-import { hasItsResources } from './subresources.ts';
+import { isResized } from './subresources.ts';
 
 /** Conditions that the node and the scheduler decide over; all others on a pod belong to the side that set them. */
 const HOST_CONDITIONS = new Set([
@@ -133,7 +133,7 @@ function observedGeneration(
   told: number | undefined,
 ): number | undefined {
   if (observed === undefined) return told;
-  const isNewest = observed === host.metadata.generation && hasItsResources(host, virtual);
+  const isNewest = observed === host.metadata.generation && isResized(host, virtual);
   return isNewest ? virtual.metadata.generation : told;
 }
 

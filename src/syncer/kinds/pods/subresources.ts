@@ -3,6 +3,7 @@
 import type { Notice, Subresource, TranslationContext } from '../../kind.ts';
 import { RefusedError } from '../../kind.ts';
 import type { Container, EphemeralContainer, Pod } from '../../objects.ts';
+import { askedAnnotations, askedForResources } from './asked.ts';
 import { hostEphemeralContainer, resources } from './containers.ts';
 import { ephemeralProblem, FORBIDDEN } from './isolation.ts';
 
@@ -48,7 +49,7 @@ function translated(
 }
 
 function withResources(host: Pod, virtual: Pod): Pod {
-  if (!host.spec || !virtual.spec || hasItsResources(host, virtual)) return host;
+  if (!host.spec || !virtual.spec || isResized(host, virtual)) return host;
   const { containers, initContainers } = host.spec;
   return {
     ...host,
@@ -58,6 +59,11 @@ function withResources(host: Pod, virtual: Pod): Pod {
       ...(initContainers ? { initContainers: resized(initContainers, virtual.spec.initContainers) } : {}),
     },
   };
+}
+
+/** Whether the host was asked for the resources that the virtual pod has now, and took that. */
+export function isResized(host: Pod, virtual: Pod): boolean {
+  return askedForResources(host, askedAnnotations(virtual)) || hasItsResources(host, virtual);
 }
 
 /** Whether the host pod asks for what the virtual one does; what a LimitRange of the host added to it is the host's. */
