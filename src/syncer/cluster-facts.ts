@@ -26,7 +26,7 @@ export interface FactsOptions {
  * @throws the last error when they cannot be read for about a minute.
  */
 export async function readClusterFacts(options: FactsOptions, signal: AbortSignal): Promise<ClusterFacts> {
-  const { host, cluster, hostNamespace, profile, hostsImage, clock } = options;
+  const { host, cluster, hostNamespace, profile, clock } = options;
   const named = (name: string) => ({ namespace: hostNamespace, name });
 
   async function clusterIp(name: string): Promise<string> {
@@ -46,11 +46,11 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       cluster,
       hostNamespace,
       profile,
+      hostsImage: options.hostsImage,
       owner: { apiVersion: 'v1', kind: 'ConfigMap', name, uid, blockOwnerDeletion: false },
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },
       workloadServiceAccount: `${cluster}-workload`,
-      ...(hostsImage ? { hostsImage } : {}),
     };
   }
 
