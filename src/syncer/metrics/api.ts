@@ -57,7 +57,7 @@ function parseFields(text: string): Record<string, string> {
   );
 }
 
-export function discovery(): object {
+function discovery(): object {
   const verbs = ['get', 'list'];
   return {
     kind: 'APIResourceList',
