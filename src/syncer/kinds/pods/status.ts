@@ -91,18 +91,14 @@ const plainStatus = fields<PodStatus>({
 /** The virtual pod with the host pod's status. The QoS class is fixed at creation and stays as it is inside. */
 export function withHostStatus(host: Pod, virtual: Pod, context: TranslationContext): Pod {
   const tell = createTeller(host, virtual, () => podReferences(virtual), context);
+  const generation = createGenerations(host, virtual);
   const told = tellMessages(ofContainersInside(plainStatus(host.status ?? {}), virtual), tell);
   const status = defined<PodStatus>({
     ...told,
     qosClass: virtual.status?.qosClass,
     nominatedNodeName: virtual.status?.nominatedNodeName,
-    observedGeneration: observedGeneration(
-      host.status?.observedGeneration,
-      host,
-      virtual,
-      virtual.status?.observedGeneration,
-    ),
-    conditions: conditions(host, virtual, tell),
+    observedGeneration: generation(host.status?.observedGeneration, virtual.status?.observedGeneration),
+    conditions: conditions(host, virtual, tell, generation),
   });
   return { ...virtual, status };
 }
@@ -122,29 +118,34 @@ function ofContainersInside(status: PodStatus, { spec }: Pod): PodStatus {
   });
 }
 
+/** The generation inside that an observed generation of the host pod stands for. */
+type Generations = (observed: number | undefined, told: number | undefined) => number | undefined;
+
 /**
  * Generations count apart on both sides: the newest of one stands for the newest of the other, once the host pod asks for what
- * the virtual one does. Of what came before, `told` is all that is known.
+ * the virtual one does. Of what came before, what was told then is all that is known.
  */
-function observedGeneration(
-  observed: number | undefined,
-  host: Pod,
-  virtual: Pod,
-  told: number | undefined,
-): number | undefined {
-  if (observed === undefined) return told;
-  const isNewest = observed === host.metadata.generation && isResized(host, virtual);
-  return isNewest ? virtual.metadata.generation : told;
+function createGenerations(host: Pod, virtual: Pod): Generations {
+  const isCarriedOut = isResized(host, virtual);
+  return (observed, told) => {
+    const isNewest = observed !== undefined && observed === host.metadata.generation;
+    return isNewest && isCarriedOut ? virtual.metadata.generation : told;
+  };
 }
 
-function conditions(host: Pod, virtual: Pod, tell: (text: string) => string): PodCondition[] | undefined {
+function conditions(
+  host: Pod,
+  virtual: Pod,
+  tell: (text: string) => string,
+  generation: Generations,
+): PodCondition[] | undefined {
   const fromHost = (host.status?.conditions ?? [])
     .filter(({ type }) => HOST_CONDITIONS.has(type))
     .map((item) => {
       const told = virtual.status?.conditions?.find(({ type }) => type === item.type)?.observedGeneration;
       return defined<PodCondition>({
         ...tellMessages(condition(item), (text) => withoutHostsWriter(tell(text))),
-        observedGeneration: observedGeneration(item.observedGeneration, host, virtual, told),
+        observedGeneration: generation(item.observedGeneration, told),
       });
     });
   const present = new Set(fromHost.map(({ type }) => type));
