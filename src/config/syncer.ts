@@ -26,6 +26,8 @@ const runSchema = z.object({
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
   /** Empty: the files /etc/hosts of pods are the host kubelet's. */
   MAYFLY_HOSTS_IMAGE: z.string().default(''),
+  /** Limits of containers on the host that have none: `memory=512Mi,cpu=1`. */
+  MAYFLY_DEFAULT_LIMITS: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]+$/))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -63,6 +65,10 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
     hostsImage: env.MAYFLY_HOSTS_IMAGE || undefined,
+    defaultLimits: Object.fromEntries(env.MAYFLY_DEFAULT_LIMITS.map((limit) => limit.split('='))) as Record<
+      string,
+      string
+    >,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

@@ -18,6 +18,7 @@ export interface FactsOptions {
   hostNamespace: string;
   profile: IsolationProfile;
   hostsImage?: string;
+  defaultLimits?: Readonly<Record<string, string>>;
   clock: Clock;
 }
 
@@ -47,6 +48,7 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       hostNamespace,
       profile,
       hostsImage: options.hostsImage,
+      defaultLimits: options.defaultLimits,
       owner: { apiVersion: 'v1', kind: 'ConfigMap', name, uid, blockOwnerDeletion: false },
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },

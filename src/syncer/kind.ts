@@ -38,6 +38,8 @@ export interface ClusterFacts {
   workloadServiceAccount: string;
   /** The image, with a shell, that writes /etc/hosts of pods with a subdomain. Absent: those have their short name only. */
   hostsImage?: string;
+  /** The limits that the chart's LimitRange gives containers on the host that have none. */
+  defaultLimits?: Readonly<Record<string, string>>;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */

@@ -46,6 +46,8 @@ export interface SyncerDeps {
   certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
   /** Writes /etc/hosts of pods with a subdomain. */
   hostsImage?: string;
+  /** Of the chart's LimitRange. */
+  defaultLimits?: Readonly<Record<string, string>>;
   webhookHosts: readonly string[];
   /** Addresses of this process's own pod. */
   podIps: readonly string[];

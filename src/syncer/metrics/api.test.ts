@@ -6,10 +6,10 @@ import { createStore } from '../../kube/store.ts';
 import { InvalidInputError, NotFoundError, UnavailableError } from '../../lib/errors.ts';
 import { ANNOTATION_NAME, ANNOTATION_NAMESPACE, ANNOTATION_UID } from '../names.ts';
 import type { Node, Pod } from '../objects.ts';
+import { quantityOf } from '../quantity.ts';
 import { matchesSelector } from '../selectors.ts';
 import { answer, METRICS_PATH, parseQuery } from './api.ts';
 import { parseLabelSelector } from './label-selector.ts';
-import { quantityOf } from './quantity.ts';
 import { createUsageReader, type PodUsage } from './usage.ts';
 
 const { signal } = new AbortController();

@@ -2,9 +2,9 @@
 // which path. Pods are this cluster's own, and a node uses what they use on it.
 import { InvalidInputError, NotFoundError } from '../../lib/errors.ts';
 import type { LabelSelector, Node } from '../objects.ts';
+import { cpuQuantity, memoryQuantity } from '../quantity.ts';
 import { matchesSelector } from '../selectors.ts';
 import { parseLabelSelector } from './label-selector.ts';
-import { cpuQuantity, memoryQuantity } from './quantity.ts';
 import { METRICS_GROUP, METRICS_VERSION, type PodUsage, totalOf } from './usage.ts';
 
 const API_VERSION = `${METRICS_GROUP}/${METRICS_VERSION}`;

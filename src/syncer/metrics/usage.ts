@@ -9,7 +9,7 @@ import type { ClusterFacts } from '../kind.ts';
 import { allContainers } from '../kinds/pods/references.ts';
 import { ANNOTATION_UID, LABEL_CLUSTER, virtualKeyOf } from '../names.ts';
 import type { Pod } from '../objects.ts';
-import { quantityOf } from './quantity.ts';
+import { quantityOf } from '../quantity.ts';
 
 export const METRICS_GROUP = 'metrics.k8s.io';
 export const METRICS_VERSION = 'v1beta1';

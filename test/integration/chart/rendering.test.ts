@@ -135,6 +135,15 @@ describe('the pod of the control plane', () => {
   });
 
   test.each<[string, object, string]>([
+    ['of the profile', {}, 'memory=512Mi'],
+    ['that are given', { isolation: { containerDefaults: { default: { cpu: 2 } } } }, 'cpu=2,memory=512Mi'],
+    ['that no LimitRange sets', { isolation: { profile: 'none' } }, ''],
+  ])('tells the syncer the default limits %s', async (_, values, limits) => {
+    const syncer = container(await render(values), 'syncer');
+    expect(syncer.env?.find(({ name }) => name === 'MAYFLY_DEFAULT_LIMITS')?.value ?? '').toBe(limits);
+  });
+
+  test.each<[string, object, string]>([
     ['the syncer’s own image', {}, 'docker.io/mayfly/mayfly:1'],
     ['none that workloads could not pull', { imagePullSecrets: [{ name: 'registry' }] }, ''],
     [

@@ -1,8 +1,9 @@
 // Containers of a host pod, field by field. What is not listed here does not exist on the host.
 import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
-import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
+import { defined, fields, list, scalar } from '../../allow-list.ts';
 import type { Reference, TranslationContext } from '../../kind.ts';
 import type { Container, EnvVar, EphemeralContainer, Pod } from '../../objects.ts';
+import { hostResources } from './resources.ts';
 import { serviceLinks } from './service-links.ts';
 import { hostFieldRef, resourceFieldRef } from './volumes.ts';
 
@@ -10,7 +11,6 @@ type Probe = NonNullable<Container['livenessProbe']>;
 type Lifecycle = NonNullable<Container['lifecycle']>;
 type Handler = NonNullable<Lifecycle['preStop']>;
 type SecurityContext = NonNullable<Container['securityContext']>;
-type Resources = NonNullable<Container['resources']>;
 type Port = NonNullable<Container['ports']>[number];
 type VolumeMount = NonNullable<Container['volumeMounts']>[number];
 type EnvFrom = NonNullable<Container['envFrom']>[number];
@@ -45,7 +45,6 @@ const handler = fields<Handler>({
   sleep: fields<NonNullable<Handler['sleep']>>({ seconds: scalar }),
 });
 
-export const resources = fields<Resources>({ limits: dictionary, requests: dictionary });
 export const seccompProfile = fields<NonNullable<SecurityContext['seccompProfile']>>({
   type: scalar,
   localhostProfile: scalar,
@@ -83,7 +82,6 @@ const plainContainer = fields<Container>({
   ports: list(
     fields<Port>({ name: scalar, containerPort: scalar, protocol: scalar, hostPort: scalar, hostIP: scalar }),
   ),
-  resources,
   resizePolicy: list(
     fields<NonNullable<Container['resizePolicy']>[number]>({ resourceName: scalar, restartPolicy: scalar }),
   ),
@@ -135,6 +133,7 @@ export function hostContainer(container: Container, pod: Pod, context: Translati
   const { envFrom = [] } = container;
   return defined({
     ...plainContainer(container),
+    resources: hostResources(container.resources, pod, context),
     env: environment(container, pod, context),
     envFrom: envFrom.length > 0 ? envFrom.map((source) => hostEnvFrom(source, pod, context)) : undefined,
   });
@@ -146,8 +145,10 @@ export function hostEphemeralContainer(
   pod: Pod,
   context: TranslationContext,
 ): EphemeralContainer {
+  // It may ask for no resources of its own.
+  const { resources: _, ...translated } = hostContainer(container, pod, context);
   return defined({
-    ...hostContainer(container, pod, context),
+    ...translated,
     targetContainerName: container.targetContainerName,
   });
 }

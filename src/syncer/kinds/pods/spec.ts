@@ -3,10 +3,11 @@ import { SECRETS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
 import type { Pod, PodSpec } from '../../objects.ts';
-import { appArmorProfile, hostContainer, resources, seccompProfile, seLinuxOptions } from './containers.ts';
+import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
 import { withHostsFile } from './hosts-file.ts';
 import { requireIsolation } from './isolation.ts';
+import { resources } from './resources.ts';
 import { placement } from './scheduling.ts';
 import { hostVolume } from './volumes.ts';
 

@@ -3,9 +3,9 @@ import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
 import { createTeller } from '../../host-text.ts';
 import type { TranslationContext } from '../../kind.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../objects.ts';
-import { resources } from './containers.ts';
 import { withoutHostsWriter } from './hosts-file.ts';
 import { allContainers, podReferences } from './references.ts';
+import { resources } from './resources.ts';
 import { isResized } from './subresources.ts';
 
 /** Conditions that the node and the scheduler decide over; all others on a pod belong to the side that set them. */

@@ -4,8 +4,9 @@ import type { Notice, Subresource, TranslationContext } from '../../kind.ts';
 import { RefusedError } from '../../kind.ts';
 import type { Container, EphemeralContainer, Pod } from '../../objects.ts';
 import { askedAnnotations, askedForResources } from './asked.ts';
-import { hostEphemeralContainer, resources } from './containers.ts';
+import { hostEphemeralContainer } from './containers.ts';
 import { ephemeralProblem, FORBIDDEN } from './isolation.ts';
+import { hostResources, resources } from './resources.ts';
 
 export const podSubresources: readonly Subresource<Pod>[] = [
   { name: 'ephemeralcontainers', toHost: withEphemeralContainers },
@@ -48,15 +49,17 @@ function translated(
   });
 }
 
-function withResources(host: Pod, virtual: Pod): Pod {
+function withResources(host: Pod, virtual: Pod, context: TranslationContext): Pod {
   if (!host.spec || !virtual.spec || isResized(host, virtual)) return host;
   const { containers, initContainers } = host.spec;
   return {
     ...host,
     spec: {
       ...host.spec,
-      containers: resized(containers, virtual.spec.containers),
-      ...(initContainers ? { initContainers: resized(initContainers, virtual.spec.initContainers) } : {}),
+      containers: resized(containers, virtual.spec.containers, virtual, context),
+      ...(initContainers
+        ? { initContainers: resized(initContainers, virtual.spec.initContainers, virtual, context) }
+        : {}),
     },
   };
 }
@@ -74,7 +77,7 @@ export function hasItsResources(host: Pod, virtual: Pod): boolean {
   ];
   return pairs.every(([hosts = [], virtuals = []]) =>
     hosts.every((container) => {
-      const wanted = resourcesOf(container.name, virtuals);
+      const wanted = resources(virtuals.find(({ name }) => name === container.name)?.resources ?? {});
       return (['requests', 'limits'] as const).every((field) =>
         Object.entries(wanted[field] ?? {}).every(
           ([resource, quantity]) => container.resources?.[field]?.[resource] === quantity,
@@ -84,9 +87,15 @@ export function hasItsResources(host: Pod, virtual: Pod): boolean {
   );
 }
 
-function resized(hosts: readonly Container[], virtuals: readonly Container[] = []): Container[] {
+function resized(
+  hosts: readonly Container[],
+  virtuals: readonly Container[] = [],
+  virtual: Pod,
+  context: TranslationContext,
+): Container[] {
   return hosts.map((container) => {
-    const { requests, limits } = resourcesOf(container.name, virtuals);
+    const wanted = virtuals.find(({ name }) => name === container.name)?.resources;
+    const { requests, limits } = hostResources(wanted, virtual, context) ?? {};
     if (!requests && !limits) return container;
     return {
       ...container,
@@ -97,8 +106,4 @@ function resized(hosts: readonly Container[], virtuals: readonly Container[] = [
       },
     };
   });
-}
-
-function resourcesOf(name: string, virtuals: readonly Container[]) {
-  return resources(virtuals.find((container) => container.name === name)?.resources ?? {});
 }
