@@ -40,6 +40,7 @@ describe('the configuration of a syncer', () => {
       },
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
+      defaultLimits: {},
       certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },
     });
   });

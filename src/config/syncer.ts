@@ -53,6 +53,10 @@ const runSchema = z.object({
   MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** What is synced by option, in JSON. */
   MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
+  /** Empty: the files /etc/hosts of pods are the host kubelet's. */
+  MAYFLY_HOSTS_IMAGE: z.string().default(''),
+  /** Limits of containers on the host that have none: `memory=512Mi,cpu=1`. */
+  MAYFLY_DEFAULT_LIMITS: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]+$/))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -94,6 +98,11 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
       deniedCidrs: env.MAYFLY_DENIED_CIDRS,
     },
     sync: env.MAYFLY_SYNC,
+    hostsImage: env.MAYFLY_HOSTS_IMAGE || undefined,
+    defaultLimits: Object.fromEntries(env.MAYFLY_DEFAULT_LIMITS.map((limit) => limit.split('='))) as Record<
+      string,
+      string
+    >,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

@@ -69,6 +69,10 @@ export interface ClusterFacts {
   workloadServiceAccount: string;
   network: NetworkFacts;
   sync: SyncOptions;
+  /** The image, with a shell, that writes /etc/hosts of pods with a subdomain. Absent: those have their short name only. */
+  hostsImage?: string;
+  /** The limits that the chart's LimitRange gives containers on the host that have none. */
+  defaultLimits?: Readonly<Record<string, string>>;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -124,10 +128,15 @@ export type Step<T> =
   | { do: 'delete-virtual'; gracePeriodSeconds?: number; confirm?: boolean }
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
   | { do: 'bind'; node: string }
-  /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T }
   /** What becomes of the virtual object where the host has none. */
   | { do: 'write-virtual'; subresource: string; object: T };
+
+/** A part of a host object that its API changes through a sub-resource only, and not while the object is created. */
+export interface Subresource<T> {
+  readonly name: string;
+  /** `host` as it has to become, or `host` itself. Only what may be on the host is put there; what may not is a notice. */
+  toHost(host: T, virtual: T, context: TranslationContext): T;
+}
 
 /** What else to look at again when an object changes. */
 export interface Observation {
@@ -162,6 +171,7 @@ export interface SyncedKind<T extends KubeObject> {
   toHost(virtual: T, context: TranslationContext): T | undefined;
   /** `host` with everything of `desired` that we own and that may change; fields of the host's own are kept. */
   merge(host: T, desired: T): T;
+  readonly subresources?: readonly Subresource<T>[];
   /** `virtual` with what flows back: status, assigned fields. */
   toVirtual?(host: T, virtual: T, context: TranslationContext): T;
   /** `host` with the part of its status that the virtual side decides. */
@@ -180,6 +190,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** Changes of other objects that concern objects of this kind; its own of both sides and its references are a matter of course. */
   readonly observes?: readonly Observation[];
   notices?(virtual: T, context: TranslationContext): readonly Notice[];
+  /** Whether an event about something inside the object is told, by the event's `fieldPath`. Default: it is. */
+  tellsEventsOf?(virtual: T, fieldPath: string): boolean;
+  /** The time that a host object has to end, once its virtual one is gone for good. Default: the host's. */
+  readonly orphanGraceSeconds?: number;
 }
 
 /** Marks a translated object as the copy of `virtual`: name, place, owner and the annotations that say whose it is. */

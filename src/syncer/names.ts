@@ -34,6 +34,9 @@ export const ANNOTATION_SERVICE_ACCOUNT = 'mayfly.dev/service-account';
 /** On host pods, for downward API volumes: all virtual labels and all virtual annotations, in the kubelet's format. */
 export const ANNOTATION_ALL_LABELS = 'mayfly.dev/virtual-labels';
 export const ANNOTATION_ALL_ANNOTATIONS = 'mayfly.dev/virtual-annotations';
+/** On host pods: digests of the images and resources that they were last asked to have. */
+export const ANNOTATION_ASKED_IMAGES = 'mayfly.dev/asked-images';
+export const ANNOTATION_ASKED_RESOURCES = 'mayfly.dev/asked-resources';
 
 const LABEL_PREFIX = 'l.mayfly.dev/';
 const ANNOTATION_PREFIX = 'a.mayfly.dev/';

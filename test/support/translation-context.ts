@@ -58,6 +58,7 @@ export function translationContext(
       priorityClasses: [],
       serviceAccounts: { enabled: false, annotations: [] },
     },
+    hostsImage: 'example/mayfly:1',
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
