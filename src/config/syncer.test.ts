@@ -35,11 +35,23 @@ describe('the configuration of a syncer', () => {
     });
   });
 
+  it('reads which nodes are to be shown', async () => {
+    const given = { MAYFLY_NODES: 'selector', MAYFLY_NODE_SELECTOR: 'a.example/team=x,zone=' };
+    const labels = { 'a.example/team': 'x', zone: '' };
+    expect((await loadSyncerConfig(environment())).nodes).toEqual({ mode: 'used' });
+    expect((await loadSyncerConfig({ ...environment(), ...given })).nodes).toEqual({
+      mode: 'selector',
+      labels,
+    });
+  });
+
   it.each([
     ['MAYFLY_CLUSTER', 'Not-A-Label'],
     ['MAYFLY_POD_IPS', 'host.example.com'],
     ['MAYFLY_POD_IPS', ''],
     ['MAYFLY_ISOLATION_PROFILE', 'some'],
+    ['MAYFLY_NODES', 'none'],
+    ['MAYFLY_NODE_SELECTOR', 'no-value'],
     ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
   ])('refuses %s=%s by name', async (variable, value) => {
     const loaded = loadSyncerConfig({ ...environment(), [variable]: value });

@@ -24,6 +24,9 @@ const runSchema = z.object({
   /** Of the virtual cluster. Absent: its API server in the same pod. */
   MAYFLY_VIRTUAL_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
+  MAYFLY_NODES: z.enum(['used', 'all', 'selector']).default('used'),
+  /** Labels of the nodes to show: `key=value,key=value`. */
+  MAYFLY_NODE_SELECTOR: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]*$/))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -50,6 +53,12 @@ function sharedConfig(env: z.infer<z.ZodObject<typeof shared>>) {
   };
 }
 
+function nodeSelection(env: z.infer<typeof runSchema>) {
+  if (env.MAYFLY_NODES !== 'selector') return { mode: env.MAYFLY_NODES };
+  const labels = Object.fromEntries(env.MAYFLY_NODE_SELECTOR.map((label) => label.split('=')));
+  return { mode: env.MAYFLY_NODES, labels } as { mode: 'selector'; labels: Record<string, string> };
+}
+
 /** @throws InvalidInputError `InvalidConfiguration` */
 export async function loadSyncerConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(runSchema, environment);
@@ -60,6 +69,7 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
+    nodes: nodeSelection(env),
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

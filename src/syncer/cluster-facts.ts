@@ -5,7 +5,7 @@ import { CONFIG_MAPS, NODES, SERVICES } from '../kube/resource.ts';
 import { retry } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { UnavailableError } from '../lib/errors.ts';
-import type { ClusterFacts, IsolationProfile } from './kind.ts';
+import type { ClusterFacts, IsolationProfile, NodeSelection } from './kind.ts';
 import type { ConfigMap, Service } from './objects.ts';
 
 const DOMAIN = 'cluster.local';
@@ -17,6 +17,7 @@ export interface FactsOptions {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
+  nodes: NodeSelection;
   clock: Clock;
 }
 
@@ -25,7 +26,7 @@ export interface FactsOptions {
  * @throws the last error when they cannot be read for about a minute.
  */
 export async function readClusterFacts(options: FactsOptions, signal: AbortSignal): Promise<ClusterFacts> {
-  const { host, cluster, hostNamespace, profile, clock } = options;
+  const { host, cluster, hostNamespace, profile, nodes, clock } = options;
   const named = (name: string) => ({ namespace: hostNamespace, name });
 
   async function clusterIp(name: string): Promise<string> {
@@ -49,6 +50,7 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },
       workloadServiceAccount: `${cluster}-workload`,
+      nodes,
     };
   }
 

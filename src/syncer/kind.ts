@@ -23,6 +23,11 @@ import type { Service } from './objects.ts';
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
 
+/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with these labels. */
+export type NodeSelection =
+  | { mode: 'used' | 'all' }
+  | { mode: 'selector'; labels: Readonly<Record<string, string>> };
+
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
   /** The virtual cluster's name: its Helm release. */
@@ -36,6 +41,7 @@ export interface ClusterFacts {
   dns: { clusterIp: string; domain: string };
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
+  nodes: NodeSelection;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */

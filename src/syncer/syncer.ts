@@ -19,7 +19,7 @@ import { createEgressGate } from './egress/gate.ts';
 import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
-import type { IsolationProfile } from './kind.ts';
+import type { IsolationProfile, NodeSelection } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
@@ -36,6 +36,7 @@ export interface SyncerDeps {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
+  nodes: NodeSelection;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */

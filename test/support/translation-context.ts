@@ -27,6 +27,7 @@ export function translationContext(
       blockOwnerDeletion: false,
     },
     profile: 'baseline',
+    nodes: { mode: 'used' },
     api: { clusterIp: '10.96.0.10', port: 443 },
     dns: { clusterIp: '10.96.0.11', domain: 'cluster.local' },
     workloadServiceAccount: 'vc-workload',

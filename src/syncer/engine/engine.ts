@@ -78,7 +78,10 @@ export function createEngine(options: EngineOptions): Engine {
   const upwardSyncs = new Map(
     upwardKinds.map((kind) => {
       const virtuals = copyOf(pairs, kind.type).virtual;
-      return [kindId(kind.type), createUpwardSync(kind, { client: virtual, virtuals, stores, queue, clock })];
+      return [
+        kindId(kind.type),
+        createUpwardSync(kind, { client: virtual, virtuals, stores, facts, queue, clock }),
+      ];
     }),
   );
   const reconcilers = new Map<KindId, Reconcile>([[kindId(events.type), events.reconcile]]);

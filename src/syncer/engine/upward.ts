@@ -12,7 +12,7 @@ import type { ReadStore, Store } from '../../kube/store.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sameOnWire } from '../equality.ts';
-import type { Observation } from '../kind.ts';
+import type { ClusterFacts, Observation } from '../kind.ts';
 import { ANNOTATION_FROM_HOST, kindKey } from '../names.ts';
 import type { SyncerStores } from '../stores.ts';
 
@@ -25,7 +25,7 @@ export interface UpwardKind<T extends KubeObject> {
   readonly lingerMs: number;
   readonly observes: readonly Observation[];
   /** What the host says about it; undefined when there is no reason to show it. */
-  source(key: ObjectKey, stores: SyncerStores): T | undefined;
+  source(key: ObjectKey, stores: SyncerStores, facts: ClusterFacts): T | undefined;
   /** The virtual object: what `source` says by allow-list, put onto what `virtual` has of its own. */
   toVirtual(source: T, virtual: T | undefined): T;
   /** Whether two versions say the same to a user. Default: the same on the wire. */
@@ -44,12 +44,13 @@ export interface UpwardDeps<T extends KubeObject> {
   client: KubeClient;
   virtuals: ReadStore<T>;
   stores: SyncerStores;
+  facts: ClusterFacts;
   queue: WorkQueue;
   clock: Clock;
 }
 
 export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps: UpwardDeps<T>): UpwardSync {
-  const { client, virtuals, stores, queue, clock } = deps;
+  const { client, virtuals, stores, facts, queue, clock } = deps;
   const { type } = kind;
   const isSame = kind.isSame ?? sameOnWire;
   const creations = new Map<ObjectKey, Promise<void>>();
@@ -112,7 +113,7 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
     type,
     observes: kind.observes,
     async reconcile(key, signal) {
-      const source = kind.source(key, stores);
+      const source = kind.source(key, stores, facts);
       const virtual = virtuals.get(key);
       if (source) unneededSinceMs.delete(key);
       if (source && virtual) return update(virtual, source, signal);
@@ -121,7 +122,7 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
       unneededSinceMs.delete(key);
     },
     async ensure(key, signal) {
-      const source = kind.source(key, stores);
+      const source = kind.source(key, stores, facts);
       if (source && !virtuals.get(key)) await createOnce(key, source, signal);
     },
   };

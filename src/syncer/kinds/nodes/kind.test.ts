@@ -9,8 +9,11 @@ import {
   type SyncerHarness,
   startSyncer,
 } from '../../../../test/support/syncer-harness.ts';
+import { translationContext } from '../../../../test/support/translation-context.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
+import type { NodeSelection } from '../../kind.ts';
 import type { Node } from '../../objects.ts';
+import type { SyncerStores } from '../../stores.ts';
 import { nodes } from './kind.ts';
 
 const host: Node = {
@@ -66,6 +69,26 @@ describe('a Node inside', () => {
     expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(true);
     if (ready) ready.status = 'Unknown';
     expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(false);
+  });
+});
+
+describe('the nodes shown inside', () => {
+  const stores = {
+    host: {
+      nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
+      pods: { byIndex: () => [] },
+    },
+  } as unknown as SyncerStores;
+  const shown = (selection: NodeSelection) =>
+    nodes.source('node-1', stores, translationContext({}, { nodes: selection }));
+
+  it.each<[string, NodeSelection, boolean]>([
+    ['those that run pods', { mode: 'used' }, false],
+    ['all', { mode: 'all' }, true],
+    ['those with labels that this one has', { mode: 'selector', labels: { 'example.com/team': 'x' } }, true],
+    ['those with labels that it has not', { mode: 'selector', labels: { 'example.com/team': 'y' } }, false],
+  ])('are %s', (_, selection, expected) => {
+    expect(shown(selection)).toEqual(expected ? host : undefined);
   });
 });
 

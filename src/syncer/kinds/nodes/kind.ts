@@ -1,10 +1,12 @@
-// Nodes, shown inside while pods of this virtual cluster run on them: what scheduling and users need to know, by allow-list.
+// Nodes, shown inside while pods of this virtual cluster run on them, or always, as the operator chose: what scheduling and users need to know, by allow-list.
 import type { ObjectKey } from '../../../kube/resource.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
 import { defined, dictionary, fields, scalar } from '../../allow-list.ts';
 import type { UpwardKind } from '../../engine/upward.ts';
 import { sameOnWire } from '../../equality.ts';
+import type { NodeSelection } from '../../kind.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
+import { matchesSelector } from '../../selectors.ts';
 import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
 
 const LABELS = new Set([
@@ -70,13 +72,27 @@ export const nodes: UpwardKind<Node> = {
     { side: 'host', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
     { side: 'host', type: PODS, keys: (pod) => [(pod as Pod).spec?.nodeName ?? []].flat() },
   ],
-  source(name, { host }) {
+  source(name, { host }, facts) {
+    const node = host.nodes.get(name);
+    if (node && isSelected(node, facts.nodes)) return node;
     const [pod] = host.pods.byIndex(INDEX.byNode, name);
-    return pod && (host.nodes.get(name) ?? derivedFrom(name, host));
+    return pod && (node ?? derivedFrom(name, host));
   },
   toVirtual,
   isSame: (one, other) => sameOnWire(withoutHeartbeats(one), withoutHeartbeats(other)),
 };
+
+/** Pods may run on other nodes too; those are shown for as long as they do. */
+function isSelected({ metadata }: Node, selection: NodeSelection): boolean {
+  switch (selection.mode) {
+    case 'used':
+      return false;
+    case 'all':
+      return true;
+    case 'selector':
+      return matchesSelector({ matchLabels: { ...selection.labels } }, metadata.labels ?? {});
+  }
+}
 
 function toVirtual({ metadata, spec, status }: Node, virtual: Node | undefined): Node {
   const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => LABELS.has(key));
