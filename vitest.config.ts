@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host}/**/*.test.ts'],
+          include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host,conformance}/**/*.test.ts'],
         },
       },
       {
