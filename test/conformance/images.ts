@@ -1,8 +1,9 @@
 // The images that upstream's conformance tests run, under their names, made from the programs at hand and Debian packages.
 // What a test looks at is as in upstream's: paths, entry points, users, a page of the web servers.
-import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Binaries, componentPath } from '../host/binaries.ts';
+import { run } from '../host/command.ts';
 import {
   busyboxLayer,
   cachedLayer,
@@ -10,6 +11,7 @@ import {
   pauseLayer,
   programLayer,
   staticRoot,
+  unpackFile,
 } from '../host/images.ts';
 import type { Image, Layer } from '../host/oci.ts';
 import type { Progress } from '../host/progress.ts';
@@ -30,7 +32,7 @@ export async function buildTestImages(parts: ImageParts, progress: Progress): Pr
   const layers = join(parts.cache, 'layers');
   const sources = await imageSources();
   const root = await staticRoot(layers);
-  const busybox = await busyboxLayer(layers, progress);
+  const busybox = [root, await busyboxLayer(layers, progress), await shellLayer(layers, progress)];
   const network = await debianLayer(
     layers,
     'network-tools',
@@ -63,13 +65,13 @@ export async function buildTestImages(parts: ImageParts, progress: Progress): Pr
     { references: named('jessie-dnsutils:1.7'), layers: [network, coredns], config: { Cmd: ['bash'] } },
     {
       references: named('busybox:1.37.0-1', 'busybox:1.36.1-1'),
-      layers: [root, busybox],
+      layers: busybox,
       config: { Cmd: ['sh'] },
     },
-    { references: named('nonroot:1.4'), layers: [root, busybox], config: { Cmd: ['sh'], User: '1234' } },
+    { references: named('nonroot:1.4'), layers: busybox, config: { Cmd: ['sh'], User: '1234' } },
     {
       references: named('nonewprivs:1.3'),
-      layers: [root, busybox, await setuidLayer(layers, programs.nonewprivs)],
+      layers: [...busybox, await setuidLayer(layers, programs.nonewprivs)],
       config: { Cmd: ['nnp'] },
     },
     {
@@ -104,6 +106,16 @@ export async function buildTestImages(parts: ImageParts, progress: Progress): Pr
       config: { Entrypoint: ['/pause'], User: '65535:65535' },
     },
   ];
+}
+
+async function shellLayer(layers: string, progress: Progress): Promise<Layer> {
+  const source = join(import.meta.dirname, 'shell.c');
+  return cachedLayer(layers, 'shell', [await readFile(source)], async (root) => {
+    progress.step('fetching bash');
+    await unpackFile('bash-static', './bin/bash-static', root);
+    await run('gcc', ['-Os', '-static', '-o', join(root, 'bin/sh'), source]);
+    await run('strip', [join(root, 'bin/sh')]);
+  });
 }
 
 /** The program with what its image has besides: certificates of `porter`, and a user and groups that tests ask for by name. */

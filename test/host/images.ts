@@ -91,7 +91,7 @@ export async function buildBaseImage(cache: string, progress: Progress): Promise
 export async function cachedLayer(
   layers: string,
   name: string,
-  key: readonly string[],
+  key: readonly (string | Uint8Array)[],
   fill: (root: string) => Promise<void>,
 ): Promise<Layer> {
   const folder = await cachedFolder(
@@ -155,18 +155,21 @@ export async function pauseLayer(layers: string): Promise<Layer> {
 export function busyboxLayer(layers: string, progress: Progress): Promise<Layer> {
   return cachedLayer(layers, 'busybox', [BUSYBOX_IMAGE], async (root) => {
     progress.step('fetching busybox');
-    const download = `${root}-download`;
-    await mkdir(download);
-    await downloadPackage('busybox-static', download);
-    await run('sh', ['-c', `dpkg-deb --fsys-tarfile *.deb | tar -x -C ${root} ./bin/busybox`], {
-      cwd: download,
-    });
-    await run('rm', ['-rf', download]);
+    await unpackFile('busybox-static', './bin/busybox', root);
     const applets = (await run(join(root, 'bin/busybox'), ['--list'])).trim().split('\n');
     for (const applet of applets.filter((name) => name !== 'busybox')) {
       await symlink('busybox', join(root, 'bin', applet));
     }
   });
+}
+
+/** Takes one file out of a Debian package. */
+export async function unpackFile(name: string, path: string, root: string): Promise<void> {
+  const download = `${root}-download`;
+  await mkdir(download);
+  await downloadPackage(name, download);
+  await run('sh', ['-c', `dpkg-deb --fsys-tarfile *.deb | tar -x -C ${root} ${path}`], { cwd: download });
+  await run('rm', ['-rf', download]);
 }
 
 /** A small Debian with these packages, as mmdebstrap makes it from the machine's own mirror. */

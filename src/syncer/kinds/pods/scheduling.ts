@@ -46,11 +46,16 @@ const spreadConstraint = fields<SpreadConstraint>({
   nodeTaintsPolicy: scalar,
 });
 
-type Placement = Pick<PodSpec, 'nodeSelector' | 'affinity' | 'tolerations' | 'topologySpreadConstraints'>;
+type Placement = Pick<
+  PodSpec,
+  'nodeName' | 'nodeSelector' | 'affinity' | 'tolerations' | 'topologySpreadConstraints'
+>;
 
 export function placement(pod: Pod, context: TranslationContext): Placement {
   const spec = pod.spec ?? { containers: [] };
   return defined({
+    // Past the host's scheduler, and so past its taints and what a node has left: only a kubelet can refuse it then.
+    nodeName: context.profile === 'none' ? spec.nodeName : undefined,
     nodeSelector: spec.nodeSelector && dictionary(spec.nodeSelector),
     affinity: hostAffinity(pod, context),
     tolerations: spec.tolerations
@@ -87,7 +92,8 @@ export function tolerationNotices({ spec }: Pod, context: TranslationContext): N
 }
 
 function hostAffinity({ metadata, spec }: Pod, context: TranslationContext): Affinity | undefined {
-  const { affinity, nodeName } = spec ?? {};
+  const { affinity } = spec ?? {};
+  const nodeName = context.profile === 'none' ? undefined : spec?.nodeName;
   if (!affinity && !nodeName) return undefined;
   const ofNodes = affinity?.nodeAffinity && nodeAffinity(affinity.nodeAffinity);
   const ofPods = (group: PodAffinity | undefined): PodAffinity | undefined =>
