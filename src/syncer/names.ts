@@ -23,6 +23,8 @@ export const ANNOTATION_RESERVED_AT = 'mayfly.dev/reserved-at';
 export const ANNOTATION_TOKENS_OF = 'mayfly.dev/tokens-of';
 /** On a host Secret of ServiceAccount tokens: when the first of them is to be renewed (RFC 3339). */
 export const ANNOTATION_RENEW_AT = 'mayfly.dev/renew-at';
+/** The node that the tokens of a Secret name. */
+export const ANNOTATION_TOKENS_NODE = 'mayfly.dev/tokens-node';
 /** On host pods whose downward API asks for it: the ServiceAccount inside. */
 export const ANNOTATION_SERVICE_ACCOUNT = 'mayfly.dev/service-account';
 /** On host pods, for downward API volumes: all virtual labels and all virtual annotations, in the kubelet's format. */
