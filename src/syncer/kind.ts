@@ -18,7 +18,7 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { Service } from './objects.ts';
+import type { Node, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
@@ -54,6 +54,8 @@ export interface TranslationContext extends ClusterFacts {
   service(name: ObjectName): Service | undefined;
   /** Names of the virtual namespaces whose labels match. */
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
+  /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
+  markedNodes(): readonly Node[];
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */

@@ -17,6 +17,8 @@ export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
+/** On a virtual Node: which of its labels and taints the host has given it; all others are the tenant's own. */
+export const ANNOTATION_HOST_FIELDS = 'mayfly.dev/host-fields';
 /** On a host Service made by admission before its virtual Service exists: when (RFC 3339). */
 export const ANNOTATION_RESERVED_AT = 'mayfly.dev/reserved-at';
 /** On a host Secret of ServiceAccount tokens: the virtual pod (`namespace/name`) that mounts it. */

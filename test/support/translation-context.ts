@@ -2,7 +2,7 @@
 import { keyOf, objectKey } from '../../src/kube/resource.ts';
 import type { TranslationContext } from '../../src/syncer/kind.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Namespace, Secret, Service } from '../../src/syncer/objects.ts';
+import type { ConfigMap, Namespace, Node, Secret, Service } from '../../src/syncer/objects.ts';
 
 export interface VirtualObjects {
   services?: readonly Service[];
@@ -10,12 +10,15 @@ export interface VirtualObjects {
   configMaps?: readonly ConfigMap[];
   secrets?: readonly Secret[];
   hostAddresses?: readonly string[];
+  markedNodes?: readonly Node[];
 }
 
 export function translationContext(
-  { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] }: VirtualObjects = {},
+  objects: VirtualObjects = {},
   overrides: Partial<TranslationContext> = {},
 ): TranslationContext {
+  const { services = [], namespaces = [], configMaps = [], secrets = [] } = objects;
+  const { hostAddresses = [], markedNodes = [] } = objects;
   return {
     cluster: 'vc',
     hostNamespace: 'host-ns',
@@ -43,6 +46,7 @@ export function translationContext(
       const objects: readonly (ConfigMap | Secret)[] = type.plural === 'secrets' ? secrets : configMaps;
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});
     },
+    markedNodes: () => markedNodes,
     isHostAddress: (address) => hostAddresses.includes(address),
     ...overrides,
   };

@@ -4,7 +4,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import type { ClusterFacts, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
 import type { ConfigMap, Secret } from '../objects.ts';
-import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
+import { hostCopy, INDEX, MARKED, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
 export interface ContextOptions {
@@ -41,6 +41,7 @@ export function createContext({
         .list()
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
+    markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     dataKeys(reference) {
       const virtuals = pairOf(pairs, reference.type)?.virtual as ReadStore<ConfigMap | Secret> | undefined;
       return Object.keys(virtuals?.get(objectKey(reference))?.data ?? {});

@@ -12,6 +12,7 @@ import {
 import { translationContext } from '../../../../test/support/translation-context.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
 import type { NodeSelection } from '../../kind.ts';
+import { ANNOTATION_HOST_FIELDS } from '../../names.ts';
 import type { Node } from '../../objects.ts';
 import type { SyncerStores } from '../../stores.ts';
 import { nodes } from './kind.ts';
@@ -49,6 +50,7 @@ describe('a Node inside', () => {
       metadata: {
         name: 'node-1',
         labels: { 'kubernetes.io/hostname': 'node-1', 'topology.kubernetes.io/zone': 'z' },
+        annotations: { [ANNOTATION_HOST_FIELDS]: expect.any(String) },
       },
       spec: { taints: [{ key: 'gpu', effect: 'NoSchedule' }] },
       status: {
@@ -59,6 +61,58 @@ describe('a Node inside', () => {
         nodeInfo: { machineID: '', systemUUID: '', bootID: '', kubeletVersion: 'v1.34.4' },
       },
     });
+  });
+
+  it('keeps labels, taints and cordons of the tenant, and follows the host in its own', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const marked: Node = {
+      ...inside,
+      metadata: {
+        ...inside.metadata,
+        labels: { ...inside.metadata.labels, color: 'blue', 'kubernetes.io/hostname': 'x' },
+      },
+      spec: {
+        taints: [...(inside.spec?.taints ?? []), { key: 'mine', effect: 'NoExecute' }],
+        unschedulable: true,
+      },
+    };
+    expect(nodes.toVirtual(host, marked)).toEqual({
+      ...marked,
+      metadata: { ...marked.metadata, labels: { ...inside.metadata.labels, color: 'blue' } },
+    });
+    const bare: Node = { ...host, metadata: { name: 'node-1' }, spec: {} };
+    const after = nodes.toVirtual(bare, marked);
+    expect(after.metadata.labels).toEqual({ color: 'blue' });
+    expect(after.spec).toEqual({ taints: [{ key: 'mine', effect: 'NoExecute' }], unschedulable: true });
+  });
+
+  it('loses the taint that the API server puts on new Nodes', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const created: Node = {
+      ...inside,
+      spec: {
+        taints: [
+          ...(inside.spec?.taints ?? []),
+          { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' },
+        ],
+      },
+    };
+    expect(nodes.toVirtual(host, created)).toEqual(inside);
+  });
+
+  it('is cordoned while the host node is', () => {
+    const cordoned = nodes.toVirtual({ ...host, spec: { unschedulable: true } }, undefined);
+    expect(cordoned.spec?.unschedulable).toBe(true);
+    expect(nodes.toVirtual(host, cordoned).spec?.unschedulable).toBeUndefined();
+  });
+
+  it('takes marks for the tenant’s where he has spoiled the record', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const spoiled = {
+      ...inside,
+      metadata: { ...inside.metadata, annotations: { [ANNOTATION_HOST_FIELDS]: '[' } },
+    };
+    expect(nodes.toVirtual(host, spoiled)).toEqual(inside);
   });
 
   it('is not written for a heartbeat alone', () => {

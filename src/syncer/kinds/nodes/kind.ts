@@ -8,6 +8,7 @@ import type { NodeSelection } from '../../kind.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
 import { matchesSelector } from '../../selectors.ts';
 import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
+import { mergeTaints, ofTenant, recordOfHost } from './of-tenant.ts';
 
 const LABELS = new Set([
   'kubernetes.io/hostname',
@@ -95,14 +96,25 @@ function isSelected({ metadata }: Node, selection: NodeSelection): boolean {
 }
 
 function toVirtual({ metadata, spec, status }: Node, virtual: Node | undefined): Node {
-  const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => LABELS.has(key));
+  const labels = Object.fromEntries(Object.entries(metadata.labels ?? {}).filter(([key]) => LABELS.has(key)));
+  const taints = spec?.taints?.map((item) => taint(item));
+  const unschedulable = spec?.unschedulable;
+  const own = ofTenant(virtual);
   return {
     ...virtual,
-    metadata: { ...virtual?.metadata, name: metadata.name, labels: Object.fromEntries(labels) },
+    metadata: {
+      ...virtual?.metadata,
+      name: metadata.name,
+      labels: { ...own.labels, ...labels },
+      annotations: {
+        ...virtual?.metadata.annotations,
+        ...recordOfHost({ labels, taints, unschedulable }),
+      },
+    },
     spec: defined({
       ...virtual?.spec,
-      taints: spec?.taints?.map((item) => taint(item)),
-      unschedulable: spec?.unschedulable,
+      taints: mergeTaints(taints, own.taints),
+      unschedulable: unschedulable ?? own.unschedulable,
     }),
     status: defined<NodeStatus>({
       addresses: (status?.addresses ?? [])
