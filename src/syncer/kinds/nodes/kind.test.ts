@@ -176,6 +176,21 @@ describe('the life of a Node', () => {
     expect(virtual.get(NODES, 'made-by-a-tenant')).toBeDefined();
   });
 
+  it('is put right when somebody inside changes or deletes it', async () => {
+    syncer = await startSyncer({ facts: translationContext({}, { nodes: { mode: 'all' } }) });
+    syncer.host.put(NODES, host);
+    const inside = () => syncer.virtual.get<Node>(NODES, 'node-1');
+    await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));
+    syncer.virtual.change<Node>(NODES, 'node-1', ({ metadata }) => {
+      metadata.labels = { color: 'blue' };
+    });
+    await vi.waitFor(() =>
+      expect(inside()?.metadata.labels).toMatchObject({ color: 'blue', 'kubernetes.io/hostname': 'node-1' }),
+    );
+    syncer.virtual.remove(NODES, 'node-1');
+    await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));
+  });
+
   it('is derived from its pods where host nodes may not be read', async () => {
     syncer = await startSyncer({ readsHostWide: false });
     syncer.virtual.put(PODS, podNamed('default/web'));

@@ -71,6 +71,8 @@ export const nodes: UpwardKind<Node> = {
   lingerMs: LINGER_MS,
   observes: [
     { side: 'host', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
+    // The API server taints every new Node, and a tenant may change or delete what he sees.
+    { side: 'virtual', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
     { side: 'host', type: PODS, keys: (pod) => [(pod as Pod).spec?.nodeName ?? []].flat() },
   ],
   source(name, { host }, facts) {
