@@ -45,6 +45,13 @@ describe('the configuration of a syncer', () => {
     });
   });
 
+  it('reads which nodes are to be shown', async () => {
+    const nodes = { mode: 'selector', selector: { 'a.example/team': 'x', zone: '' } };
+    const given = { MAYFLY_SYNC: JSON.stringify({ nodes }) };
+    expect((await loadSyncerConfig(environment())).sync.nodes).toEqual({ mode: 'used', selector: {} });
+    expect((await loadSyncerConfig({ ...environment(), ...given })).sync.nodes).toEqual(nodes);
+  });
+
   it.each([
     ['MAYFLY_CLUSTER', 'Not-A-Label'],
     ['MAYFLY_POD_IPS', 'host.example.com'],
@@ -53,6 +60,7 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_SYNC', 'all'],
     ['MAYFLY_SYNC', '{"everything":true}'],
     ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
+    ['MAYFLY_SYNC', '{"nodes":{"mode":"none"}}'],
     ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
   ])('refuses %s=%s by name', async (variable, value) => {
     const loaded = loadSyncerConfig({ ...environment(), [variable]: value });

@@ -17,6 +17,12 @@ const syncSchema = z.strictObject({
   ingressClasses: names.default(['*']),
   runtimeClasses: names.default([]),
   priorityClasses: names.default([]),
+  nodes: z
+    .strictObject({
+      mode: z.enum(['used', 'all', 'selector']).default('used'),
+      selector: z.record(z.string(), z.string()).default({}),
+    })
+    .prefault({}),
   serviceAccounts: z
     .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
     .prefault({}),

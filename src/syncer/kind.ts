@@ -18,10 +18,16 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { IngressClass, NetworkPolicy, Service } from './objects.ts';
+import type { IngressClass, NetworkPolicy, Node, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
+
+/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with the labels of `selector`. */
+export interface NodeSelection {
+  mode: 'used' | 'all' | 'selector';
+  selector: Readonly<Record<string, string>>;
+}
 
 /** What stands around the network of the workloads, whatever policies they have inside. */
 export interface NetworkFacts {
@@ -47,6 +53,7 @@ export interface SyncOptions {
     /** As of Ingresses. */
     hosts: readonly string[];
   };
+  nodes: NodeSelection;
   /** Names of classes of the host that are shown and may be used inside, `*` for all. */
   ingressClasses: readonly string[];
   runtimeClasses: readonly string[];
@@ -87,6 +94,8 @@ export interface TranslationContext extends ClusterFacts {
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
   /** A virtual object of a kind that is synced in either direction. */
   find<T extends KubeObject>(reference: Reference): T | undefined;
+  /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
+  markedNodes(): readonly Node[];
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */

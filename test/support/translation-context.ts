@@ -7,6 +7,7 @@ import type {
   IngressClass,
   Namespace,
   NetworkPolicy,
+  Node,
   PersistentVolume,
   Secret,
   Service,
@@ -22,6 +23,7 @@ export interface VirtualObjects {
   networkPolicies?: readonly NetworkPolicy[];
   workloadAddresses?: readonly string[];
   ingressClasses?: readonly IngressClass[];
+  markedNodes?: readonly Node[];
 }
 
 export function translationContext(
@@ -30,6 +32,7 @@ export function translationContext(
 ): TranslationContext {
   const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
   const {
+    markedNodes = [],
     networkPolicies = [],
     workloadAddresses = [],
     ingressClasses = [],
@@ -54,6 +57,7 @@ export function translationContext(
       ingresses: { annotations: [], hosts: [] },
       httpRoutes: { gateways: ['infra/public'], hosts: [] },
       ingressClasses: ['*'],
+      nodes: { mode: 'used', selector: {} },
       runtimeClasses: [],
       priorityClasses: [],
       serviceAccounts: { enabled: false, annotations: [] },
@@ -80,6 +84,7 @@ export function translationContext(
       const objects: readonly (ConfigMap | Secret)[] = type.plural === 'secrets' ? secrets : configMaps;
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});
     },
+    markedNodes: () => markedNodes,
     isHostAddress: (address) => hostAddresses.includes(address),
     networkPolicies: (namespace) =>
       networkPolicies.filter(({ metadata }) => metadata.namespace === namespace),

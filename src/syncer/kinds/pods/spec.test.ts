@@ -69,14 +69,7 @@ describe('the allow-list', () => {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
     });
-    for (const field of [
-      'schedulerName',
-      'priorityClassName',
-      'priority',
-      'overhead',
-      'nodeName',
-      'subdomain',
-    ]) {
+    for (const field of ['schedulerName', 'priorityClassName', 'priority', 'overhead', 'subdomain']) {
       expect(full?.spec).not.toHaveProperty(field);
     }
   });
