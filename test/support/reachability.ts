@@ -24,8 +24,14 @@ for (;;) { for my $socket ($all->can_read) {
   else { $all->remove($socket); close $socket }
 } }`;
 
+/** A question that every cluster's DNS answers, in the words of printf. */
+const DATAGRAM = [
+  String.raw`AB\001\000\000\001\000\000\000\000\000\000`,
+  String.raw`\012kubernetes\007default\003svc\007cluster\005local\000\000\001\000\001`,
+].join('');
+
 /** Prints each of its arguments, `tcp/10.0.0.1/80`, that takes a connection or answers a datagram. */
-const ATTEMPTS = `attempt() { exec 3<>/dev/"$1" && case $1 in udp/*) echo >&3 && read -r -N 1 -u 3 _;; esac && echo "$1"; }
+const ATTEMPTS = `attempt() { exec 3<>/dev/"$1" && case $1 in udp/*) printf '${DATAGRAM}' >&3 && read -r -N 1 -u 3 _;; esac && echo "$1"; }
 export -f attempt
 for target in "$@"; do timeout ${ATTEMPT_SECONDS} bash -c 'attempt "$0"' "$target" 2>/dev/null & done; wait`;
 
