@@ -4,12 +4,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { NAMESPACES, PODS, SERVICES } from '../../src/kube/resource.ts';
-import type { Pod, Service } from '../../src/syncer/objects.ts';
+import { NAMESPACES, NETWORK_POLICIES, PODS, SERVICES } from '../../src/kube/resource.ts';
+import type { NetworkPolicy, NetworkPolicySpec, Pod, Service } from '../../src/syncer/objects.ts';
 import { run } from '../host/command.ts';
 import { startUnit, stopUnit } from '../host/faults.ts';
 import { planInstance } from '../host/instance.ts';
-import { NETWORK_POLICIES, type NetworkPolicy } from '../host/network-policy/policy.ts';
 import { type ClusterAccess, clusterAccess } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { answeringPod, attemptingPod, attempts, CONVERSATION, hastyPod } from '../support/reachability.ts';
@@ -135,7 +134,7 @@ async function expectReached(
 const everybody = (targets: readonly string[]) =>
   Object.fromEntries(EVERYBODY.map((client) => [client, targets]));
 
-async function apply(spec: NetworkPolicy['spec'], name = 'tested', namespace = 'alpha'): Promise<void> {
+async function apply(spec: NetworkPolicySpec, name = 'tested', namespace = 'alpha'): Promise<void> {
   await cluster.client.create<NetworkPolicy>(
     NETWORK_POLICIES,
     { metadata: { namespace, name }, spec },
@@ -149,7 +148,7 @@ const OWN_NODE = 'alpha/host-near';
 describe('ingress', () => {
   const targets = PORTS.map((port) => `server:${port}`);
   const web = ['server:tcp:80'];
-  type Case = [string, NonNullable<NetworkPolicy['spec']['ingress']>, Record<string, readonly string[]>];
+  type Case = [string, NonNullable<NetworkPolicySpec['ingress']>, Record<string, readonly string[]>];
   const none = { ...everybody([]), [OWN_NODE]: targets };
   const cases: Case[] = [
     ['nothing is allowed by a policy without rules, but for the own node', [], none],
@@ -301,7 +300,7 @@ describe('egress', () => {
   const clients = ['alpha/near', 'alpha/far'];
   const both = (list: readonly string[]) => Object.fromEntries(clients.map((client) => [client, list]));
   const SOURCES = { matchExpressions: [{ key: 'role', operator: 'In' as const, values: ['near', 'far'] }] };
-  type Case = [string, NonNullable<NetworkPolicy['spec']['egress']>, Record<string, readonly string[]>];
+  type Case = [string, NonNullable<NetworkPolicySpec['egress']>, Record<string, readonly string[]>];
   const cases: Case[] = [
     ['nothing is allowed by a policy without rules', [], both([])],
     ['a rule without peers and ports allows everything', [{}], both(targets)],

@@ -1,7 +1,8 @@
 // Ways past the network policies of virtual clusters for tests and benchmarks, which run on the machine and not in a pod.
 import type { KubeClient } from '../../src/kube/client.ts';
+import { NETWORK_POLICIES } from '../../src/kube/resource.ts';
+import type { NetworkPolicy } from '../../src/syncer/objects.ts';
 import { NODE_RANGE } from '../host/instance.ts';
-import { NETWORK_POLICIES, type NetworkPolicy } from '../host/network-policy/policy.ts';
 
 /** Values of charts/virtual-cluster. A node's address stands for the machine's where a Service leads to another node. */
 export const MACHINE_IS_CLIENT = { 'isolation.networkPolicy.clients[0].ipBlock.cidr': NODE_RANGE };

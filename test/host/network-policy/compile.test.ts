@@ -1,8 +1,9 @@
 // What packets cannot show of the rules: how large they get, and whose they are. What they mean is shown by
 // test/integration/network-policy.test.ts.
 import { describe, expect, it } from 'vitest';
+import type { NetworkPolicy } from '../../../src/syncer/objects.ts';
 import { type Cluster, compileRules } from './compile.ts';
-import type { NetworkedPod, NetworkPolicy } from './policy.ts';
+import type { NetworkedPod } from './networked-pod.ts';
 
 const HERE = { node: 'here', bridge: 'pods' };
 

@@ -1,8 +1,9 @@
 // From policies, namespaces and pods to the nftables rules of one node. Pure: what they mean is decided here and nowhere else.
 import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
+import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../../src/syncer/objects.ts';
 import { matchesSelector } from '../../../src/syncer/selectors.ts';
-import type { Direction, Labels, NetworkedPod, NetworkPolicy, Peer, PolicyPort, Protocol } from './policy.ts';
+import type { Direction, Labels, NetworkedPod } from './networked-pod.ts';
 
 export interface Cluster {
   readonly pods: readonly NetworkedPod[];
@@ -21,8 +22,8 @@ export interface RulesOptions {
 /** A rule of either direction: whom it lets through and on which ports. No peers: everybody; no ports: all. */
 interface Allowance {
   readonly namespace: string;
-  readonly peers: readonly Peer[];
-  readonly ports: readonly PolicyPort[];
+  readonly peers: readonly NetworkPolicyPeer[];
+  readonly ports: readonly NetworkPolicyPort[];
 }
 
 const TABLE = 'network_policy';
@@ -94,16 +95,16 @@ ${blockText('chain prerouting', [
 `;
 }
 
-function selects({ metadata, spec }: NetworkPolicy, pod: NetworkedPod): boolean {
+function selects({ metadata, spec = {} }: NetworkPolicy, pod: NetworkedPod): boolean {
   return metadata.namespace === pod.namespace && matchesSelector(spec.podSelector ?? {}, pod.labels);
 }
 
-function isolates({ spec }: NetworkPolicy, direction: Direction): boolean {
+function isolates({ spec = {} }: NetworkPolicy, direction: Direction): boolean {
   if (spec.policyTypes) return spec.policyTypes.includes(direction === 'ingress' ? 'Ingress' : 'Egress');
-  return direction === 'ingress' || spec.egress !== undefined;
+  return direction === 'ingress' || (spec.egress ?? []).length > 0;
 }
 
-function allowances({ metadata, spec }: NetworkPolicy, direction: Direction): Allowance[] {
+function allowances({ metadata, spec = {} }: NetworkPolicy, direction: Direction): Allowance[] {
   const namespace = metadata.namespace ?? '';
   const rules =
     direction === 'ingress'
@@ -127,7 +128,7 @@ function chainText(
   }
   return blockText(`chain ${name}`, [...rules, 'counter drop']);
 
-  function peerMatch(peer: Peer, namespace: string): string[] {
+  function peerMatch(peer: NetworkPolicyPeer, namespace: string): string[] {
     const address = direction === 'ingress' ? 'ip saddr' : 'ip daddr';
     const { ipBlock } = peer;
     if (!ipBlock) return [`${address} @${sets.ofPeer(peer, namespace)}`];
@@ -137,7 +138,7 @@ function chainText(
     return [[block, ...except].join(' ').trim()];
   }
 
-  function portMatch({ protocol = 'TCP', port, endPort }: PolicyPort): string {
+  function portMatch({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): string {
     const name = protocol.toLowerCase();
     if (port === undefined) return `meta l4proto ${name}`;
     if (typeof port === 'number') return `${name} dport ${endPort ? `${port}-${endPort}` : port}`;
@@ -147,9 +148,9 @@ function chainText(
 
 interface Sets {
   /** Name of the set of addresses that a peer with selectors stands for, in a policy of `namespace`. */
-  ofPeer(peer: Peer, namespace: string): string;
+  ofPeer(peer: NetworkPolicyPeer, namespace: string): string;
   /** Name of the set of addresses with the port that the pod at each of them has under this name. */
-  ofNamedPort(protocol: Protocol, name: string): string;
+  ofNamedPort(protocol: string, name: string): string;
   texts(): Iterable<string>;
 }
 

@@ -1,13 +1,21 @@
 // Keeps the rules of one node as the API and the announced addresses say: every change is a new set of rules, applied as one.
 import type { KubeClient } from '../../../src/kube/client.ts';
 import { createReflector } from '../../../src/kube/reflector.ts';
-import { type KubeObject, keyOf, NAMESPACES, PODS, type ResourceType } from '../../../src/kube/resource.ts';
+import {
+  type KubeObject,
+  keyOf,
+  NAMESPACES,
+  NETWORK_POLICIES,
+  PODS,
+  type ResourceType,
+} from '../../../src/kube/resource.ts';
 import { type Change, createStore, type ReadStore } from '../../../src/kube/store.ts';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
 import type { Logger } from '../../../src/lib/logger.ts';
+import type { NetworkPolicy } from '../../../src/syncer/objects.ts';
 import type { Announcement, Announcements } from './announcements.ts';
 import { type Cluster, compileRules, type RulesOptions } from './compile.ts';
-import { NETWORK_POLICIES, type NetworkPolicy, type Protocol } from './policy.ts';
+import type { Protocol } from './networked-pod.ts';
 
 export interface EnforcerOptions extends RulesOptions {
   readonly client: Pick<KubeClient, 'list' | 'watch'>;

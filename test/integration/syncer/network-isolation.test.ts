@@ -1,9 +1,17 @@
 // T7, T14: what workloads of a virtual cluster reach with the chart's default policies, and what they do not, by packets. Every
 // refusal has its counterpart: somebody whom no policy keeps from it reaches the same address at the same time.
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ENDPOINT_SLICES, NODES, PODS, SERVICES } from '../../../src/kube/resource.ts';
-import type { EndpointSlice, Node, Pod, Service } from '../../../src/syncer/objects.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ENDPOINT_SLICES, NETWORK_POLICIES, NODES, PODS, SERVICES } from '../../../src/kube/resource.ts';
+import { ANNOTATION_NAME } from '../../../src/syncer/names.ts';
+import type {
+  EndpointSlice,
+  NetworkPolicy,
+  NetworkPolicySpec,
+  Node,
+  Pod,
+  Service,
+} from '../../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
@@ -254,6 +262,44 @@ describe.each(NAMES)('workloads of %s', (name) => {
   it('are not reached from other namespaces of the host, and neither is their control plane', async () => {
     expect(await fromOpen(tenant(name).targets)).toEqual([]);
   });
+});
+
+describe('a policy that a tenant makes', () => {
+  const policies = (spec: NetworkPolicySpec) =>
+    tenant('tenant').cluster.inside.client.create<NetworkPolicy>(
+      NETWORK_POLICIES,
+      { metadata: { namespace: 'default', name: 'tested' }, spec },
+      call(),
+    );
+  afterEach(() => tenant('tenant').cluster.inside.kubectl(['delete', 'networkpolicy', '--all']));
+  const attempt = (targets: Readonly<Record<string, string>>) => inside('tenant', targets);
+
+  it('takes away what its workloads reach of each other, until it is gone', async () => {
+    const { pod = '', Service = '', API = '' } = tenant('tenant').targets;
+    await policies({ podSelector: { matchLabels: { app: 'server' } }, policyTypes: ['Ingress'] });
+    const seen = async () => ((await attempt({ pod, Service, API })).join() === 'API' ? true : undefined);
+    await eventually(seen, { what: 'only the API answers', timeoutMs: 20_000 });
+    await tenant('tenant').cluster.inside.kubectl(['delete', 'networkpolicy', 'tested']);
+    await expectAll(attempt, { pod, Service, API });
+  });
+
+  it('opens nothing that the chart keeps shut', async () => {
+    await policies({ podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] });
+    await eventually(async () => ((await copies()).length > 0 ? true : undefined), {
+      what: 'the policy is on the host',
+      timeoutMs: 20_000,
+    });
+    expect(await attempt(hostTargets)).toEqual([]);
+    expect(await attempt(tenant('roommate').targets)).toEqual([]);
+    expect(await fromOpen(tenant('tenant').targets)).toEqual([]);
+    await expectAll(attempt, own('tenant'));
+  });
+
+  async function copies(): Promise<NetworkPolicy[]> {
+    const { namespace } = tenant('tenant').cluster;
+    const { items } = await host.client.list<NetworkPolicy>(NETWORK_POLICIES, { namespace, ...call() });
+    return items.filter(({ metadata }) => metadata.annotations?.[ANNOTATION_NAME] === 'tested');
+  }
 });
 
 describe('the control plane', () => {
