@@ -46,6 +46,9 @@ export interface Runner {
   reconcile(name: string, signal: AbortSignal): Promise<'observed' | 'gone'>;
 }
 
+/** How long after its deletion an environment is kept for the report to get through. */
+const TEARDOWN_REPORT_LIMIT_MS = 60 * 60_000;
+
 class SupersededError extends ConflictError {
   constructor() {
     super({ code: 'Superseded', message: 'the environment has changed' });
@@ -194,11 +197,25 @@ function createRun(deps: RunnerDeps, lease: HeldLease, started: Environment, sig
     return true;
   }
 
+  /** A GitHub that refuses to be told, or is away for long, does not hold what is torn down already. */
+  async function reportTeardown(): Promise<void> {
+    try {
+      await runSteps([deps.report]);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof SupersededError) throw error;
+      const deletedMs = Date.parse(started.metadata.deletionTimestamp ?? '');
+      if (!failureOf(error).terminal && clock.nowMs() - deletedMs < TEARDOWN_REPORT_LIMIT_MS) throw error;
+      logger.warn({ err: error }, 'the pull request was not told of the teardown');
+    }
+  }
+
   return {
     async execute(): Promise<'observed' | 'gone'> {
       if (deleting) {
         if (!started.metadata.finalizers?.includes(TEARDOWN_FINALIZER)) return 'observed';
-        await runSteps([...deps.teardown, deps.report]);
+        await runSteps(deps.teardown);
+        await reportTeardown();
         await flush();
         if (!lease.isHeld()) throw lease.lost.reason;
         await environments.removeFinalizer(environment, signal);

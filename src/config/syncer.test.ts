@@ -29,19 +29,20 @@ describe('the configuration of a syncer', () => {
       cluster: 'vc',
       hostNamespace: 'host-ns',
       profile: 'baseline',
+      network: { isolated: true, deniedCidrs: [] },
+      sync: {
+        nodes: { mode: 'used', selector: {} },
+        ingresses: { annotations: [], hosts: [] },
+        httpRoutes: { gateways: [], hosts: [] },
+        ingressClasses: ['*'],
+        runtimeClasses: [],
+        priorityClasses: [],
+        serviceAccounts: { enabled: false, annotations: [] },
+      },
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
+      defaultLimits: {},
       certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },
-    });
-  });
-
-  it('reads which nodes are to be shown', async () => {
-    const given = { MAYFLY_NODES: 'selector', MAYFLY_NODE_SELECTOR: 'a.example/team=x,zone=' };
-    const labels = { 'a.example/team': 'x', zone: '' };
-    expect((await loadSyncerConfig(environment())).nodes).toEqual({ mode: 'used' });
-    expect((await loadSyncerConfig({ ...environment(), ...given })).nodes).toEqual({
-      mode: 'selector',
-      labels,
     });
   });
 
@@ -50,8 +51,9 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_POD_IPS', 'host.example.com'],
     ['MAYFLY_POD_IPS', ''],
     ['MAYFLY_ISOLATION_PROFILE', 'some'],
-    ['MAYFLY_NODES', 'none'],
-    ['MAYFLY_NODE_SELECTOR', 'no-value'],
+    ['MAYFLY_SYNC', 'all'],
+    ['MAYFLY_SYNC', '{"everything":true}'],
+    ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
     ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
   ])('refuses %s=%s by name', async (variable, value) => {
     const loaded = loadSyncerConfig({ ...environment(), [variable]: value });

@@ -1,12 +1,41 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
 
 const list = z
   .string()
   .default('')
   .transform((text) => text.split(',').filter(Boolean));
+
+const names = z.array(z.string().min(1));
+
+/** The chart's values `sync`, which it hands on whole. */
+const syncSchema = z.strictObject({
+  nodes: z
+    .strictObject({
+      mode: z.enum(['used', 'all', 'selector']).default('used'),
+      selector: z.record(z.string(), z.string()).default({}),
+    })
+    .prefault({}),
+  ingresses: z.strictObject({ annotations: names.default([]), hosts: names.default([]) }).prefault({}),
+  httpRoutes: z.strictObject({ gateways: names.default([]), hosts: names.default([]) }).prefault({}),
+  ingressClasses: names.default(['*']),
+  runtimeClasses: names.default([]),
+  priorityClasses: names.default([]),
+  serviceAccounts: z
+    .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
+    .prefault({}),
+});
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is no JSON' });
+    return z.NEVER;
+  }
+});
 
 const shared = {
   MAYFLY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
@@ -24,9 +53,16 @@ const runSchema = z.object({
   /** Of the virtual cluster. Absent: its API server in the same pod. */
   MAYFLY_VIRTUAL_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_ISOLATION_PROFILE: z.enum(['baseline', 'restricted', 'none']).default('baseline'),
-  MAYFLY_NODES: z.enum(['used', 'all', 'selector']).default('used'),
-  /** Labels of the nodes to show: `key=value,key=value`. */
-  MAYFLY_NODE_SELECTOR: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]*$/))),
+  /** Whether the chart's own network policies are there. */
+  MAYFLY_NETWORK_ISOLATION: z.enum(['on', 'off']).default('on'),
+  /** Ranges that no workload may reach. */
+  MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
+  /** What is synced by option, in JSON. */
+  MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
+  /** Empty: the files /etc/hosts of pods are the host kubelet's. */
+  MAYFLY_HOSTS_IMAGE: z.string().default(''),
+  /** Limits of containers on the host that have none: `memory=512Mi,cpu=1`. */
+  MAYFLY_DEFAULT_LIMITS: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]+$/))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -53,12 +89,6 @@ function sharedConfig(env: z.infer<z.ZodObject<typeof shared>>) {
   };
 }
 
-function nodeSelection(env: z.infer<typeof runSchema>) {
-  if (env.MAYFLY_NODES !== 'selector') return { mode: env.MAYFLY_NODES };
-  const labels = Object.fromEntries(env.MAYFLY_NODE_SELECTOR.map((label) => label.split('=')));
-  return { mode: env.MAYFLY_NODES, labels } as { mode: 'selector'; labels: Record<string, string> };
-}
-
 /** @throws InvalidInputError `InvalidConfiguration` */
 export async function loadSyncerConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(runSchema, environment);
@@ -69,7 +99,16 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
     profile: env.MAYFLY_ISOLATION_PROFILE,
-    nodes: nodeSelection(env),
+    network: {
+      isolated: env.MAYFLY_NETWORK_ISOLATION === 'on',
+      deniedCidrs: env.MAYFLY_DENIED_CIDRS,
+    },
+    sync: env.MAYFLY_SYNC,
+    hostsImage: env.MAYFLY_HOSTS_IMAGE || undefined,
+    defaultLimits: Object.fromEntries(env.MAYFLY_DEFAULT_LIMITS.map((limit) => limit.split('='))) as Record<
+      string,
+      string
+    >,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

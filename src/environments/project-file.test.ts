@@ -1,4 +1,5 @@
 // `.mayfly.yaml` as people write it, and every kind of mistake with the place it is reported at.
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { InvalidInputError } from '../lib/errors.ts';
 import { parseProjectFile } from './project-file.ts';
@@ -15,6 +16,19 @@ function problemsOf(text: string): string[] {
 }
 
 describe('a project file', () => {
+  test('is read as its reference shows it', async () => {
+    const reference = await readFile(new URL('../../docs/spec/project-file.md', import.meta.url), 'utf8');
+    const [, example = ''] = /```yaml\n(.*?)```/s.exec(reference) ?? [];
+    expect(parseProjectFile(example)).toMatchObject({
+      deploy: { kind: 'helm', chart: 'deploy/chart' },
+      expose: [
+        { service: 'web', port: 80, name: '' },
+        { service: 'api', port: 8080, name: 'api' },
+      ],
+      ready: { path: '/healthz', timeoutMs: 180_000 },
+    });
+  });
+
   test('is read in full', () => {
     const text = `
 version: 1

@@ -5,7 +5,7 @@ import type { Metrics } from '../lib/metrics.ts';
 import type { ReflectorMetrics, ReflectorState } from './reflector.ts';
 import type { WorkQueueMetrics } from './work-queue.ts';
 
-const STATES: readonly ReflectorState[] = ['listing', 'watching', 'backing-off', 'stopped'];
+const STATES: readonly ReflectorState[] = ['listing', 'watching', 'backing-off', 'absent', 'stopped'];
 
 /**
  * Registers the figures of all reflectors of a process once; the result makes those of one, by a name such as `host/pods`.

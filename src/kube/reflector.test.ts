@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { createManualClock } from '../../test/support/manual-clock.ts';
 import { startScriptedServer } from '../../test/support/scripted-server.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import { RESPONSE_TOO_LARGE } from './body.ts';
@@ -262,6 +263,46 @@ describe('reflector', () => {
     const { reflector } = await start({ list: () => listOf('1', []), watch: stayOpen }, { client });
     await reflector.synced(AbortSignal.timeout(5_000));
     expect(limits).toEqual([500, 250, 125, 62]);
+  });
+
+  it('takes a kind that the API does not have for an empty collection, and finds it when it comes again', async () => {
+    const clock = createManualClock();
+    let exists = true;
+    let served = 0;
+    const { reflector, store, changes, states } = await start(
+      {
+        list: () => (exists ? listOf('1', [map('a', '1')]) : { status: 404, body: {} }),
+        watch: (_, __, response) => (exists ? stayOpen(_, __, response) : response.writeHead(404).end()),
+      },
+      {
+        clock,
+        idleTimeoutMs: 20,
+        onServed: () => {
+          served += 1;
+        },
+      },
+    );
+    await expect.poll(() => store.size).toBe(1);
+    exists = false;
+    await expect.poll(() => clock.sleepers).toBe(1);
+    await clock.advance(1_000);
+    await expect.poll(() => states.at(-1)).toBe('absent');
+    expect(changes).toEqual(['added ns/a@1', 'deleted ns/a@1']);
+    expect([reflector.hasSynced(), reflector.isServed(), served]).toEqual([true, false, 0]);
+    exists = true;
+    await clock.advance(60_000);
+    await expect.poll(() => store.size).toBe(1);
+    expect([reflector.isServed(), served]).toEqual([true, 1]);
+  });
+
+  it('is synced with a kind that the API never had, and goes on trying when it may not be missing', async () => {
+    const missing = { list: () => ({ status: 404, body: {} }), watch: stayOpen };
+    const optional = await start(missing, { onServed: () => undefined });
+    await optional.reflector.synced(AbortSignal.timeout(5_000));
+    expect(optional.states.at(-1)).toBe('absent');
+    const required = await start(missing);
+    await expect.poll(() => required.states.at(-1)).toBe('backing-off');
+    expect(required.reflector.hasSynced()).toBe(false);
   });
 
   it('goes on when whoever is told of a change throws', async () => {

@@ -5,11 +5,11 @@ import { errorMessage, MayflyError, TimeoutError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { RESPONSE_TOO_LARGE } from './body.ts';
 import type { KubeClient } from './client.ts';
-import { errorOfStatus, isGone, KubeError } from './errors.ts';
+import { errorOfStatus, isGone, isNotFound, KubeError } from './errors.ts';
 import type { KubeObject, ResourceType } from './resource.ts';
 import type { Change, Store } from './store.ts';
 
-export type ReflectorState = 'listing' | 'watching' | 'backing-off' | 'stopped';
+export type ReflectorState = 'listing' | 'watching' | 'backing-off' | 'absent' | 'stopped';
 
 /** Called as a reflector goes along; src/kube/metrics.ts makes Prometheus figures of it. */
 export interface ReflectorMetrics {
@@ -40,6 +40,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   idleTimeoutMs?: number;
   /** Between failures. Default: from 200 ms to 15 s. */
   backoff?: Backoff;
+  /** Given for kinds that the API may not have, those of custom resources: told when one that was absent is served. */
+  onServed?(): void;
 }
 
 /**
@@ -51,6 +53,7 @@ export interface ReflectorOptions<T extends KubeObject> {
  *   from an older copy of its data), everything is listed again: `onChange` is told of what is different, deletions that
  *   nobody saw included.
  * - Failures back off with jitter, and no sooner than the server's `Retry-After`.
+ * - With `onServed`, a kind that the API does not have (404) is an empty collection, and is asked for again now and then.
  */
 export interface Reflector {
   /** Runs until the signal aborts; resolves then and never rejects. To be called once. */
@@ -58,6 +61,8 @@ export interface Reflector {
   /** Resolves when the first list is in the store and its changes were handed on; rejects with the signal's reason. */
   synced(signal: AbortSignal): Promise<void>;
   hasSynced(): boolean;
+  /** Whether the API had the kind when it was last asked. */
+  isServed(): boolean;
 }
 
 const PAGE_SIZE = 500;
@@ -70,15 +75,19 @@ const MAX_RETRY_AFTER_MS = 5 * 60_000;
 const RESUME_ATTEMPTS = 4;
 /** A watch that ends sooner than this without having said anything counts as a failure, or it would be reopened without pause. */
 const SHORT_WATCH_MS = 1_000;
+/** How long a kind may be there before it is seen, with up to half of that on top. */
+const ABSENT_MS = 20_000;
 
 export function createReflector<T extends KubeObject>(options: ReflectorOptions<T>): Reflector {
   const { client, type, namespace, labelSelector, fieldSelector, store, onChange, onRelist, metrics } =
     options;
+  const { onServed } = options;
   const { clock = systemClock, backoff = DEFAULT_BACKOFF, idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } = options;
   const logger = options.logger.child({ resource: type.plural, ...(namespace && { namespace }) });
   const selection = { namespace, labelSelector, fieldSelector };
   const firstList = Promise.withResolvers<void>();
   let synced = false;
+  let served = true;
   /** Where to resume; absent when everything must be listed. */
   let resourceVersion: string | undefined;
   let pageSize = PAGE_SIZE;
@@ -105,13 +114,32 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
       metrics?.heard();
     } while (next);
     signal.throwIfAborted();
-    const changes = store.replace(objects);
+    const wasServed = served;
+    served = true;
     resourceVersion = version;
-    for (const change of changes) handOn(change);
-    synced = true;
-    firstList.resolve();
+    fill(objects);
     metrics?.listed();
     onRelist?.();
+    if (!wasServed) onServed?.();
+  }
+
+  function fill(objects: readonly T[]): void {
+    for (const change of store.replace(objects)) handOn(change);
+    synced = true;
+    firstList.resolve();
+  }
+
+  /** A watch that is refused so may have been of a version that is no longer served: only a list says what there is. */
+  async function notFound(signal: AbortSignal): Promise<void> {
+    const wasListing = resourceVersion === undefined;
+    resourceVersion = undefined;
+    if (!wasListing) return;
+    if (served) logger.info('the API does not have the kind');
+    served = false;
+    failures = 0;
+    fill([]);
+    metrics?.state('absent');
+    await clock.sleep(ABSENT_MS * (1 + Math.random() / 2), signal).catch(() => undefined);
   }
 
   async function watch(from: string, signal: AbortSignal): Promise<void> {
@@ -168,6 +196,10 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
           else await watch(resourceVersion, signal);
         } catch (error) {
           if (signal.aborted) break;
+          if (onServed && isNotFound(error)) {
+            await notFound(signal);
+            continue;
+          }
           const delayMs = afterFailure(error);
           metrics?.state('backing-off');
           await clock.sleep(delayMs, signal).catch(() => undefined);
@@ -189,6 +221,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     },
 
     hasSynced: () => synced,
+    isServed: () => served,
   };
 }
 

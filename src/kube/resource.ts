@@ -104,12 +104,22 @@ const core = (plural: string, kind: string, namespaced = true): ResourceType => 
   namespaced,
 });
 
+const named = (group: string, plural: string, kind: string, namespaced = true): ResourceType => ({
+  group,
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+
 export const PODS = core('pods', 'Pod');
 export const SERVICES = core('services', 'Service');
 export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
 export const SECRETS = core('secrets', 'Secret');
 export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount');
 export const EVENTS = core('events', 'Event');
+export const PERSISTENT_VOLUME_CLAIMS = core('persistentvolumeclaims', 'PersistentVolumeClaim');
+export const PERSISTENT_VOLUMES = core('persistentvolumes', 'PersistentVolume', false);
 export const NODES = core('nodes', 'Node', false);
 export const NAMESPACES = core('namespaces', 'Namespace', false);
 export const ENDPOINT_SLICES: ResourceType = {
@@ -119,3 +129,22 @@ export const ENDPOINT_SLICES: ResourceType = {
   kind: 'EndpointSlice',
   namespaced: true,
 };
+
+const STORAGE = 'storage.k8s.io';
+export const STORAGE_CLASSES = named(STORAGE, 'storageclasses', 'StorageClass', false);
+export const CSI_DRIVERS = named(STORAGE, 'csidrivers', 'CSIDriver', false);
+export const CSI_NODES = named(STORAGE, 'csinodes', 'CSINode', false);
+export const CSI_STORAGE_CAPACITIES = named(STORAGE, 'csistoragecapacities', 'CSIStorageCapacity');
+
+const SNAPSHOT = 'snapshot.storage.k8s.io';
+export const VOLUME_SNAPSHOTS = named(SNAPSHOT, 'volumesnapshots', 'VolumeSnapshot');
+export const VOLUME_SNAPSHOT_CLASSES = named(SNAPSHOT, 'volumesnapshotclasses', 'VolumeSnapshotClass', false);
+
+const NETWORKING = 'networking.k8s.io';
+export const NETWORK_POLICIES = named(NETWORKING, 'networkpolicies', 'NetworkPolicy');
+export const INGRESSES = named(NETWORKING, 'ingresses', 'Ingress');
+export const INGRESS_CLASSES = named(NETWORKING, 'ingressclasses', 'IngressClass', false);
+export const POD_DISRUPTION_BUDGETS = named('policy', 'poddisruptionbudgets', 'PodDisruptionBudget');
+export const RUNTIME_CLASSES = named('node.k8s.io', 'runtimeclasses', 'RuntimeClass', false);
+export const PRIORITY_CLASSES = named('scheduling.k8s.io', 'priorityclasses', 'PriorityClass', false);
+export const HTTP_ROUTES = named('gateway.networking.k8s.io', 'httproutes', 'HTTPRoute');

@@ -5,7 +5,7 @@ import { CONFIG_MAPS, NODES, SERVICES } from '../kube/resource.ts';
 import { retry } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { UnavailableError } from '../lib/errors.ts';
-import type { ClusterFacts, IsolationProfile, NodeSelection } from './kind.ts';
+import type { ClusterFacts, IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import type { ConfigMap, Service } from './objects.ts';
 
 const DOMAIN = 'cluster.local';
@@ -17,7 +17,10 @@ export interface FactsOptions {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
-  nodes: NodeSelection;
+  network: NetworkFacts;
+  sync: SyncOptions;
+  hostsImage?: string;
+  defaultLimits?: Readonly<Record<string, string>>;
   clock: Clock;
 }
 
@@ -26,7 +29,7 @@ export interface FactsOptions {
  * @throws the last error when they cannot be read for about a minute.
  */
 export async function readClusterFacts(options: FactsOptions, signal: AbortSignal): Promise<ClusterFacts> {
-  const { host, cluster, hostNamespace, profile, nodes, clock } = options;
+  const { host, cluster, hostNamespace, profile, network, sync, clock } = options;
   const named = (name: string) => ({ namespace: hostNamespace, name });
 
   async function clusterIp(name: string): Promise<string> {
@@ -46,11 +49,14 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       cluster,
       hostNamespace,
       profile,
+      hostsImage: options.hostsImage,
+      defaultLimits: options.defaultLimits,
       owner: { apiVersion: 'v1', kind: 'ConfigMap', name, uid, blockOwnerDeletion: false },
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },
       workloadServiceAccount: `${cluster}-workload`,
-      nodes,
+      network,
+      sync,
     };
   }
 

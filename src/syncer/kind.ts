@@ -18,15 +18,48 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { Node, Service } from './objects.ts';
+import type { IngressClass, NetworkPolicy, Node, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
 
-/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with these labels. */
-export type NodeSelection =
-  | { mode: 'used' | 'all' }
-  | { mode: 'selector'; labels: Readonly<Record<string, string>> };
+/** What stands around the network of the workloads, whatever policies they have inside. */
+export interface NetworkFacts {
+  /** Whether the chart's own policies are there; without them, tenants' policies are all there is. */
+  isolated: boolean;
+  /** Ranges that no workload may reach. */
+  deniedCidrs: readonly string[];
+  /** Addresses of the control plane's pod. */
+  controlPlaneAddresses: readonly string[];
+}
+
+/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with the selector's labels too. */
+export interface NodeSelection {
+  mode: 'used' | 'all' | 'selector';
+  selector: Readonly<Record<string, string>>;
+}
+
+/** What the operator lets through besides what always passes; the chart's values `sync`. */
+export interface SyncOptions {
+  nodes: NodeSelection;
+  ingresses: {
+    /** Keys of annotations that reach the host. */
+    annotations: readonly string[];
+    /** What Ingresses may be for: `shop.example.com`, `*.example.com`; empty: everything. */
+    hosts: readonly string[];
+  };
+  httpRoutes: {
+    /** Gateways of the host that routes may be attached to, `namespace/name`; none: no route reaches the host. */
+    gateways: readonly string[];
+    /** As of Ingresses. */
+    hosts: readonly string[];
+  };
+  /** Names of classes of the host that are shown and may be used inside, `*` for all. */
+  ingressClasses: readonly string[];
+  runtimeClasses: readonly string[];
+  priorityClasses: readonly string[];
+  serviceAccounts: { enabled: boolean; annotations: readonly string[] };
+}
 
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
@@ -41,7 +74,12 @@ export interface ClusterFacts {
   dns: { clusterIp: string; domain: string };
   /** The host ServiceAccount of all workloads; it has no rights. */
   workloadServiceAccount: string;
-  nodes: NodeSelection;
+  network: NetworkFacts;
+  sync: SyncOptions;
+  /** The image, with a shell, that writes /etc/hosts of pods with a subdomain. Absent: those have their short name only. */
+  hostsImage?: string;
+  /** The limits that the chart's LimitRange gives containers on the host that have none. */
+  defaultLimits?: Readonly<Record<string, string>>;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -56,15 +94,25 @@ export interface TranslationContext extends ClusterFacts {
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
   /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
   markedNodes(): readonly Node[];
+  /** A virtual object of a kind that is synced in either direction. */
+  find<T extends KubeObject>(reference: Reference): T | undefined;
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
   isHostAddress(address: string): boolean;
+  /** The network policies of a virtual namespace. */
+  networkPolicies(namespace: string): readonly NetworkPolicy[];
+  /** The class inside, whoever made it. */
+  ingressClass(name: string): IngressClass | undefined;
+  /** Addresses that this cluster's workloads have now. */
+  workloadAddresses(): readonly string[];
 }
 
 /** Another virtual object that an object needs on the host. */
 export interface Reference extends ObjectName {
   type: ResourceType;
+  /** False: its copy is followed, but not waited for, since there may never be one. */
+  isAwaited?: boolean;
 }
 
 /** Something a translator leaves out on purpose, and the user should know: a Warning event on the virtual object. */
@@ -89,15 +137,25 @@ export type Step<T> =
   | { do: 'delete-virtual'; gracePeriodSeconds?: number; confirm?: boolean }
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
   | { do: 'bind'; node: string }
-  /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T };
+  /** What becomes of the virtual object where the host has none. */
+  | { do: 'write-virtual'; subresource: string; object: T };
+
+/** A part of a host object that its API changes through a sub-resource only, and not while the object is created. */
+export interface Subresource<T> {
+  readonly name: string;
+  /** `host` as it has to become, or `host` itself. Only what may be on the host is put there; what may not is a notice. */
+  toHost(host: T, virtual: T, context: TranslationContext): T;
+}
 
 /** What else to look at again when an object changes. */
 export interface Observation {
   side: Side;
   type: ResourceType;
-  /** Keys of the objects that the changed one concerns. */
-  keys(changed: KubeObject): readonly ObjectKey[];
+  /**
+   * Keys of the objects that the changed one concerns.
+   * @param own the virtual objects of the observing kind.
+   */
+  keys(changed: KubeObject, own: ReadStore<KubeObject>): readonly ObjectKey[];
 }
 
 export type Side = 'virtual' | 'host';
@@ -106,6 +164,10 @@ export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string
 
 export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
+  /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
+  readonly isOptional?: boolean;
+  /** Whether the operator wants this kind. Default: yes. */
+  isWanted?(options: SyncOptions): boolean;
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */
@@ -118,12 +180,16 @@ export interface SyncedKind<T extends KubeObject> {
   toHost(virtual: T, context: TranslationContext): T | undefined;
   /** `host` with everything of `desired` that we own and that may change; fields of the host's own are kept. */
   merge(host: T, desired: T): T;
+  readonly subresources?: readonly Subresource<T>[];
   /** `virtual` with what flows back: status, assigned fields. */
   toVirtual?(host: T, virtual: T, context: TranslationContext): T;
   /** `host` with the part of its status that the virtual side decides. */
   toHostStatus?(host: T, virtual: T): T;
   references?(virtual: T): readonly Reference[];
-  /** Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared. */
+  /**
+   * Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared.
+   * @throws RefusedError when both sides are to stay as they are, and the user has to know.
+   */
   step?(virtual: T, host: T | undefined): Step<T> | undefined;
   /**
    * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have
@@ -133,6 +199,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** Changes of other objects that concern objects of this kind; its own of both sides and its references are a matter of course. */
   readonly observes?: readonly Observation[];
   notices?(virtual: T, context: TranslationContext): readonly Notice[];
+  /** Whether an event about something inside the object is told, by the event's `fieldPath`. Default: it is. */
+  tellsEventsOf?(virtual: T, fieldPath: string): boolean;
+  /** The time that a host object has to end, once its virtual one is gone for good. Default: the host's. */
+  readonly orphanGraceSeconds?: number;
 }
 
 /** Marks a translated object as the copy of `virtual`: name, place, owner and the annotations that say whose it is. */

@@ -9,12 +9,18 @@ export const LABEL_CLUSTER = 'mayfly.dev/cluster';
 /** On host objects of namespaced kinds: the namespace inside. Selectors on the host hold it. */
 export const LABEL_NAMESPACE = 'mayfly.dev/virtual-namespace';
 
+/** On host pods that no network policy inside isolates, for each direction. The chart's policies select by them. */
+export const LABEL_OPEN_INGRESS = 'mayfly.dev/open-ingress';
+export const LABEL_OPEN_EGRESS = 'mayfly.dev/open-egress';
+
 export const ANNOTATION_NAME = 'mayfly.dev/virtual-name';
 export const ANNOTATION_NAMESPACE = 'mayfly.dev/virtual-namespace';
 /** The owner: the uid of the virtual object. Checked before a host object is adopted, updated or deleted. */
 export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 /** The uid of the virtual `kube-system`: which store the owner lives in. */
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
+/** On copies with annotations that the operator lets through: their keys. */
+export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
 /** On a virtual Node: which of its labels and taints the host has given it; all others are the tenant's own. */
@@ -32,6 +38,9 @@ export const ANNOTATION_SERVICE_ACCOUNT = 'mayfly.dev/service-account';
 /** On host pods, for downward API volumes: all virtual labels and all virtual annotations, in the kubelet's format. */
 export const ANNOTATION_ALL_LABELS = 'mayfly.dev/virtual-labels';
 export const ANNOTATION_ALL_ANNOTATIONS = 'mayfly.dev/virtual-annotations';
+/** On host pods: digests of the images and resources that they were last asked to have. */
+export const ANNOTATION_ASKED_IMAGES = 'mayfly.dev/asked-images';
+export const ANNOTATION_ASKED_RESOURCES = 'mayfly.dev/asked-resources';
 
 const LABEL_PREFIX = 'l.mayfly.dev/';
 const ANNOTATION_PREFIX = 'a.mayfly.dev/';

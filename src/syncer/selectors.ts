@@ -33,6 +33,10 @@ export function matchesSelector(
   );
 }
 
+export function matchesEverything({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
+}
+
 /**
  * A selector of virtual pods as one of host pods, held to this cluster and to `namespaces` inside.
  * @param namespaces virtual namespaces, or undefined for all of them.

@@ -24,6 +24,8 @@ export const INDEX = {
   byNode: 'byNode',
   /** Nodes by each InternalIP. */
   byInternalIp: 'byInternalIp',
+  /** Host claims by the volume that they have. */
+  byVolume: 'byVolume',
   /** Virtual Nodes with labels, taints or a cordon of the tenant's: all under `MARKED`. */
   byTenantMarks: 'byTenantMarks',
   /** Virtual endpoint slices by their Service: `namespace/name`. */

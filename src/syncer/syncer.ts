@@ -19,10 +19,13 @@ import { createEgressGate } from './egress/gate.ts';
 import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
-import type { IsolationProfile, NodeSelection } from './kind.ts';
+import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
+import { createMetricsRegistration } from './metrics/registration.ts';
+import { createMetricsServer } from './metrics/server.ts';
+import { createUsageReader } from './metrics/usage.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
 
@@ -36,12 +39,17 @@ export interface SyncerDeps {
   cluster: string;
   hostNamespace: string;
   profile: IsolationProfile;
-  nodes: NodeSelection;
+  network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
+  sync: SyncOptions;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
   hostApiAddresses: readonly string[];
   certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
+  /** Writes /etc/hosts of pods with a subdomain. */
+  hostsImage?: string;
+  /** Of the chart's LimitRange. */
+  defaultLimits?: Readonly<Record<string, string>>;
   webhookHosts: readonly string[];
   /** Addresses of this process's own pod. */
   podIps: readonly string[];
@@ -75,11 +83,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       const failure = new AbortController();
       const running = AbortSignal.any([signal, failure.signal]);
       const [facts, readsHostWide] = await Promise.all([
-        readClusterFacts({ ...deps, host }, running),
+        readClusterFacts(
+          { ...deps, network: { ...deps.network, controlPlaneAddresses: podIps }, host },
+          running,
+        ),
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS,
+        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
         upwardKinds: UPWARD_KINDS,
         host,
         virtual,
@@ -91,6 +102,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         metrics: createEngineMetrics(metrics),
       });
       const { stores } = engine;
+      const usage = createUsageReader({ host, facts, stores });
+      const metricsApi = createMetricsServer({
+        tls: certificates.webhook,
+        usage,
+        nodes: stores.virtual.nodes,
+        logger,
+      });
+      const metricsRegistration = createMetricsRegistration({ client: virtual, usage, clock, logger });
       const kubelet = createKubeletServer({
         tls: { ...certificates.kubelet, clientCa: certificates.ca },
         stores,
@@ -99,12 +118,20 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           translateText: (text, hostPod, pod) =>
             createTeller(hostPod, pod, () => podReferences(pod), engine.context)(text),
         },
+        usage,
         logger,
       });
       const reservations = createReservations({ client: host, stores, facts, clock, logger });
       const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
       const allowList = createAllowList(deps.webhookHosts);
-      const egress = createEgressGate({ stores, allowList, kubelet, admission, logger });
+      const egress = createEgressGate({
+        stores,
+        allowList,
+        kubelet,
+        admission,
+        metrics: metricsApi,
+        logger,
+      });
       const dns = createDnsServer({
         zone: {
           domain: facts.dns.domain,
@@ -156,9 +183,10 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         port: deps.ports.dns,
       });
       const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
+      const serving = preparing.then(() => metricsRegistration.run(running));
       try {
         await Promise.all(
-          [preparing, engine.run(running), reservations.run(running)].map((part) =>
+          [serving, engine.run(running), reservations.run(running)].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);
@@ -168,6 +196,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         );
       } finally {
         admission.close();
+        metricsApi.close();
         await Promise.all([egress.close(), kubelet.close(), dnsServer.close(), status.close()]);
       }
     },

@@ -1,25 +1,42 @@
-// `npm run bench -- NAME [--runs N] [--json FILE]`: measures, prints medians and spreads, asserts nothing.
+// `npm run bench -- NAME`: measures, prints medians and spreads, asserts nothing.
 import { writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { benchReady } from './ready.ts';
 import type { Figures } from './statistics.ts';
+import { benchSync, type SyncOptions } from './sync/sync.ts';
 
-const BENCHMARKS: Record<string, (options: { runs: number }) => Promise<Figures>> = {
-  ready: benchReady,
-};
+const program = new Command('bench').description('What the project costs, on the host cluster of tests');
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { runs: { type: 'string', default: '10' }, json: { type: 'string' } },
-});
-const [name = ''] = positionals;
-const benchmark = BENCHMARKS[name];
-const runs = Number(values.runs);
-if (!benchmark || !Number.isInteger(runs) || runs < 1 || runs > 1000) {
-  process.stderr.write(
-    `Usage: npm run bench -- ${Object.keys(BENCHMARKS).join('|')} [--runs N] [--json FILE]\n`,
+program
+  .command('ready')
+  .description('how long until a cold environment is of use')
+  .option('--runs <count>', 'runs that count', wholeNumber, 10)
+  .option('--json <file>', 'write the figures as one flat object')
+  .action(async ({ runs, json }: { runs: number; json?: string }) => write(json, await benchReady({ runs })));
+
+program
+  .command('sync')
+  .description(
+    'how fast and at what cost a syncer keeps two clusters alike; of our own chart, or of any other virtual cluster',
+  )
+  .option('--virtual <kubeconfig>', 'of another virtual cluster than our own')
+  .option('--host <kubeconfig>', 'of its host; default: the host cluster of tests')
+  .option('--host-namespace <name>', 'where its copies are')
+  .option('--pattern <regex>', 'of the names of copies; its group `name` is the name inside')
+  .option('--container <name>', "the syncer's container in the host namespace", 'syncer')
+  .option('--idle-seconds <count>', 'how long to look at it doing nothing', wholeNumber, 60)
+  .option('--json <file>', 'write the figures as one flat object')
+  .action(async ({ json, ...options }: SyncOptions & { json?: string }) =>
+    write(json, await benchSync(options)),
   );
-  process.exit(2);
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('not a whole number from 1 to 9999');
+  return Number(text);
 }
-const figures = await benchmark({ runs });
-if (values.json) await writeFile(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
+
+async function write(file: string | undefined, figures: Figures): Promise<void> {
+  if (file !== undefined) await writeFile(file, `${JSON.stringify(figures, undefined, 2)}\n`);
+}
+
+await program.parseAsync();

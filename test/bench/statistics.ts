@@ -15,6 +15,7 @@ interface Summary {
   min: number;
   p50: number;
   p95: number;
+  p99: number;
   max: number;
 }
 
@@ -23,6 +24,7 @@ export function summaryOf(samples: readonly number[]): Summary {
     min: quantileOf(samples, 0),
     p50: quantileOf(samples, 0.5),
     p95: quantileOf(samples, 0.95),
+    p99: quantileOf(samples, 0.99),
     max: quantileOf(samples, 1),
   };
 }

@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { parseProjectFile } from '../../src/environments/project-file.ts';
 import { run } from '../host/command.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/port-forward.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { SAMPLE_APP_FOLDER, SAMPLE_APP_IMAGE, sampleAppFiles } from '../support/sample-repository.ts';
 import { helmPath } from '../support/tools.ts';
@@ -76,12 +77,3 @@ test('its page shows the version and counts visits; it is not healthy without Re
     await once(app, 'exit');
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
-}

@@ -8,6 +8,7 @@ import { type KubeObject, NAMESPACES, SECRETS, SERVICES } from '../../src/kube/r
 import { type ClusterAccess, clusterAccess } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { startGitHub, type TestGitHub } from './github/github.ts';
+import { forwardPort } from './port-forward.ts';
 
 /** Where the machine that runs the tests is, as pods of the test host see it. */
 const MACHINE_ADDRESS = process.env.MAYFLY_MACHINE_ADDRESS ?? '172.30.0.1';
@@ -28,6 +29,9 @@ export interface InstallOptions {
   name: string;
   /** `--set` values on top of what the tests need. */
   values?: Record<string, string>;
+  /** Reach the server at this port of the loopback, as a browser of this machine does. Absent: at its cluster IP. */
+  localPort?: number;
+  signal?: AbortSignal;
 }
 
 export interface InstalledMayfly extends AsyncDisposable {
@@ -58,12 +62,31 @@ interface ServiceObject extends KubeObject {
   spec: { clusterIP: string; ports: { port: number }[] };
 }
 
-export async function installMayfly({ name, values = {} }: InstallOptions): Promise<InstalledMayfly> {
-  const signal = AbortSignal.timeout(INSTALL_TIMEOUT_MS);
+/** What fails halfway is taken away again. */
+export async function installMayfly(options: InstallOptions): Promise<InstalledMayfly> {
+  await using unfinished = new AsyncDisposableStack();
   const cluster = await clusterAccess();
+  unfinished.defer(() => cluster.client.close());
   const github = await startGitHub({ host: MACHINE_ADDRESS });
+  unfinished.defer(() => github.stop());
+  // Nothing is taken away by a name that somebody else's installation has.
+  await createNamespace(cluster, options.name);
+  unfinished.defer(() => removeRelease(cluster, options.name));
+  const mayfly = await install(options, cluster, github, unfinished);
+  const installed = unfinished.move();
+  const uninstall = () => installed.disposeAsync();
+  return { ...mayfly, uninstall, [Symbol.asyncDispose]: uninstall };
+}
+
+async function install(
+  { name, values = {}, localPort, signal: interrupted }: InstallOptions,
+  cluster: ClusterAccess,
+  github: TestGitHub,
+  opened: AsyncDisposableStack,
+): Promise<Omit<InstalledMayfly, 'uninstall' | typeof Symbol.asyncDispose>> {
+  const limit = AbortSignal.timeout(INSTALL_TIMEOUT_MS);
+  const signal = interrupted ? AbortSignal.any([interrupted, limit]) : limit;
   const token = randomBytes(24).toString('hex');
-  await createNamespace(cluster, name, signal);
   await createSecret(cluster, name, 'github', {
     'private-key': github.privateKey,
     'webhook-secrets': github.webhookSecret,
@@ -86,34 +109,28 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   // The kind outlives the release that installed it, which may have had another name.
-  const install = ['install', name, CHART, '--namespace', name, '--take-ownership'];
-  await cluster.helm([...install, '--wait', '--timeout', '150s', ...flags]);
+  const release = [name, CHART, '--namespace', name, '--take-ownership'];
+  await cluster.helm(['install', ...release, '--wait', '--timeout', '150s', ...flags], { signal });
+  const service = `${chartName(name)}-server`;
   const server = await cluster.client.get<ServiceObject>(
     SERVICES,
-    { namespace: name, name: `${chartName(name)}-server` },
+    { namespace: name, name: service },
     { signal },
   );
-  const address = { host: server.spec.clusterIP, port: server.spec.ports[0]?.port ?? 80 };
+  const servicePort = server.spec.ports[0]?.port ?? 80;
+  const address =
+    localPort === undefined
+      ? { host: server.spec.clusterIP, port: servicePort }
+      : { host: '127.0.0.1', port: localPort };
+  if (localPort !== undefined) {
+    opened.use(await forwardPort({ cluster, namespace: name, service, servicePort, localPort, signal }));
+  }
 
   const send = (method: string, path: string, headers: Record<string, string>, body?: string) =>
     answerOf({ ...address, method, path, headers }, body);
 
-  const environment = async (environmentName: string) =>
-    cluster.client
-      .get<Environment>(
-        ENVIRONMENTS,
-        { namespace: name, name: environmentName },
-        { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) },
-      )
-      .catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-
-  const environments = async () => {
-    const options = { namespace: name, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
-    return (await cluster.client.list<Environment>(ENVIRONMENTS, options)).items;
-  };
+  const environment = (environmentName: string) => findEnvironment(cluster, name, environmentName);
+  const environments = () => listEnvironments(cluster, name);
 
   const flushRedis = async () => {
     const redis = `${chartName(name)}-redis`;
@@ -126,28 +143,6 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
     const command = ['redis-cli', '--no-auth-warning', '-a', password, 'FLUSHALL'];
     const answer = await cluster.kubectl(['exec', `${redis}-0`, `--namespace=${name}`, '--', ...command]);
     if (answer.trim() !== 'OK') throw new Error(`FLUSHALL answers: ${answer}`);
-  };
-
-  const uninstall = async () => {
-    const limit = AbortSignal.timeout(UNINSTALL_TIMEOUT_MS);
-    for (const { metadata } of await environments()) {
-      await cluster.client.delete(
-        ENVIRONMENTS,
-        { namespace: name, name: metadata.name ?? '' },
-        { signal: limit },
-      );
-    }
-    await eventually(async () => ((await environments()).length === 0 ? true : undefined), {
-      what: 'every environment is torn down',
-      timeoutMs: UNINSTALL_TIMEOUT_MS,
-      signal: limit,
-    });
-    await cluster.helm(['uninstall', name, '--namespace', name, '--wait']);
-    await cluster.kubectl(['delete', 'namespace', name, '--wait', '--timeout=180s'], {
-      timeoutMs: 200_000,
-    });
-    await cluster.client.close();
-    await github.stop();
   };
 
   return {
@@ -175,9 +170,52 @@ export async function installMayfly({ name, values = {} }: InstallOptions): Prom
     environmentWhen: (environmentName, what, accept, timeoutMs = 60_000) =>
       eventually(async () => accept(await environment(environmentName)), { what, timeoutMs }),
     flushRedis,
-    uninstall,
-    [Symbol.asyncDispose]: uninstall,
   };
+}
+
+async function findEnvironment(
+  { client }: ClusterAccess,
+  namespace: string,
+  name: string,
+): Promise<Environment | undefined> {
+  try {
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    return await client.get<Environment>(ENVIRONMENTS, { namespace, name }, { signal });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Empty also where the kind is not installed. */
+async function listEnvironments({ client }: ClusterAccess, namespace: string): Promise<Environment[]> {
+  try {
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    return (await client.list<Environment>(ENVIRONMENTS, { namespace, signal })).items;
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}
+
+/** Environments first: only a running worker takes away what they hold on the host. */
+async function removeRelease(cluster: ClusterAccess, name: string): Promise<void> {
+  const signal = AbortSignal.timeout(UNINSTALL_TIMEOUT_MS);
+  for (const { metadata } of await listEnvironments(cluster, name)) {
+    const key = { namespace: name, name: metadata.name ?? '' };
+    await cluster.client.delete(ENVIRONMENTS, key, { signal }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+  }
+  await eventually(async () => ((await listEnvironments(cluster, name)).length === 0 ? true : undefined), {
+    what: 'every environment is torn down',
+    timeoutMs: UNINSTALL_TIMEOUT_MS,
+    signal,
+  });
+  await cluster.helm(['uninstall', name, '--namespace', name, '--wait', '--ignore-not-found']);
+  await cluster.kubectl(['delete', 'namespace', name, '--wait', '--timeout=180s', '--ignore-not-found'], {
+    timeoutMs: 200_000,
+  });
 }
 
 /** What the chart begins its names with: the release's name, with `mayfly` in it. */
@@ -185,7 +223,8 @@ function chartName(release: string): string {
   return release.includes('mayfly') ? release : `${release}-mayfly`;
 }
 
-async function createNamespace({ client }: ClusterAccess, name: string, signal: AbortSignal): Promise<void> {
+async function createNamespace({ client }: ClusterAccess, name: string): Promise<void> {
+  const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   await client.create(NAMESPACES, { metadata: { name } }, { signal });
 }
 

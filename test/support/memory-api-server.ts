@@ -34,23 +34,37 @@ export interface MemoryApiServer {
   remove(type: ResourceType, key: string): void;
   get<T extends KubeObject>(type: ResourceType, key: string): T | undefined;
   list<T extends KubeObject>(type: ResourceType): T[];
+  /** Takes the kind away with all its objects, as the deletion of a CustomResourceDefinition does. */
+  withdraw(type: ResourceType): void;
+  /** Serves a withdrawn kind again, without objects. */
+  serve(type: ResourceType): void;
   /** Called before each request is served: throws to refuse it. */
   intercept: ((request: MemoryRequest) => void) | undefined;
 }
 
 type Stored = KubeObject & { status?: unknown; spec?: { nodeName?: string } };
-type Listener = (type: ResourceType, event: WatchEvent<KubeObject>) => void;
+/** Without an event: the kind was withdrawn. */
+type Listener = (type: ResourceType, event?: WatchEvent<KubeObject>) => void;
 
-const WITH_STATUS = new Set(['pods', 'services', 'nodes']);
+const WITH_STATUS = new Set([
+  'pods',
+  'services',
+  'nodes',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'volumesnapshots',
+]);
+const idOf = ({ group, plural }: ResourceType) => `${group}/${plural}`;
 
 export function createMemoryApiServer(): MemoryApiServer {
   const collections = new Map<string, Map<string, Stored>>();
   const listeners = new Set<Listener>();
   const requests: MemoryRequest[] = [];
+  const withdrawn = new Set<string>();
   let version = 0;
 
   const collection = (type: ResourceType) => {
-    const id = `${type.group}/${type.plural}`;
+    const id = idOf(type);
     const found = collections.get(id) ?? new Map<string, Stored>();
     collections.set(id, found);
     return found;
@@ -129,11 +143,16 @@ export function createMemoryApiServer(): MemoryApiServer {
     return store(type, bound, 'MODIFIED');
   }
 
+  function requireServed(type: ResourceType): void {
+    if (withdrawn.has(idOf(type))) throw refusal(404, 'Http404', '404 page not found');
+  }
+
   async function served<T>(request: MemoryRequest, serve: () => T): Promise<T> {
     requests.push(request);
     memory.intercept?.(request);
     // As over a connection: nothing is answered in the same turn.
     await new Promise((resolve) => setImmediate(resolve));
+    requireServed(request.type);
     return serve();
   }
 
@@ -153,7 +172,7 @@ export function createMemoryApiServer(): MemoryApiServer {
         () => {
           if (subresource === 'binding') return bind(type, object, name ?? '');
           if (subresource === 'token') return tokenFor(object);
-          return insert(type, object);
+          return insert(type, hasNoStatusAtFirst(type) ? { ...object, status: undefined } : object);
         },
       ),
     update: (type, object: Stored, { subresource }) =>
@@ -201,13 +220,14 @@ export function createMemoryApiServer(): MemoryApiServer {
     signal: AbortSignal,
     isWatched: (object: KubeObject) => boolean,
   ): AsyncGenerator<WatchEvent<KubeObject>> {
+    requireServed(type);
     const arrived: WatchEvent<KubeObject>[] = [...collection(type).values()]
       .filter((object) => Number(object.metadata.resourceVersion) > since)
       .map((object) => ({ type: 'ADDED' as const, object: structuredClone(object) }));
     let wake = () => {};
     const listener: Listener = ({ group, plural }, event) => {
       if (plural !== type.plural || group !== type.group) return;
-      arrived.push(event);
+      if (event) arrived.push(event);
       wake();
     };
     const onAbort = () => wake();
@@ -216,6 +236,7 @@ export function createMemoryApiServer(): MemoryApiServer {
     try {
       while (!signal.aborted) {
         const event = arrived.shift();
+        if (!event && withdrawn.has(idOf(type))) return;
         if (event && event.type !== 'ERROR' && isWatched(event.object)) yield event;
         else if (!event) {
           await new Promise<void>((resolve) => {
@@ -241,6 +262,12 @@ export function createMemoryApiServer(): MemoryApiServer {
       return store(type, object, 'MODIFIED') as never;
     },
     remove: (type, key) => drop(type, find(type, key)),
+    withdraw(type) {
+      for (const object of [...collection(type).values()]) drop(type, object);
+      withdrawn.add(idOf(type));
+      for (const listener of listeners) listener(type);
+    },
+    serve: (type) => void withdrawn.delete(idOf(type)),
     get: <T extends KubeObject>(type: ResourceType, key: string) =>
       structuredClone(collection(type).get(key)) as T | undefined,
     list: <T extends KubeObject>(type: ResourceType) =>
@@ -256,6 +283,11 @@ function isSelected({ metadata }: KubeObject, namespace?: string, labelSelector?
     const [key = '', value] = part.split('=');
     return metadata.labels?.[key] === value;
   });
+}
+
+/** The API takes the status of a new Node only. */
+function hasNoStatusAtFirst({ plural }: ResourceType): boolean {
+  return WITH_STATUS.has(plural) && plural !== 'nodes';
 }
 
 function nameOf({ metadata: { namespace, name } }: KubeObject): { namespace?: string; name?: string } {

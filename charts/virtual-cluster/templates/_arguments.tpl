@@ -72,14 +72,6 @@
 {{- printf "%s?exclude=poststarthook/rbac/bootstrap-roles&exclude=poststarthook/scheduling/bootstrap-system-priority-classes" . | quote -}}
 {{- end -}}
 
-{{- define "virtual-cluster.nodeSelector" -}}
-{{- $labels := list -}}
-{{- range $key, $value := .Values.sync.nodes.selector -}}
-{{- $labels = append $labels (printf "%s=%s" $key $value) -}}
-{{- end -}}
-{{- $labels | join "," -}}
-{{- end -}}
-
 {{- define "virtual-cluster.syncerEnvironment" -}}
 - name: MAYFLY_CLUSTER
   value: {{ include "virtual-cluster.name" . }}

@@ -8,9 +8,13 @@ The numbers of objects are high enough that only an accident or an attack gets t
 {{- $objects := dict
   "count/configmaps" "1000"
   "count/endpointslices.discovery.k8s.io" "1000"
+  "count/ingresses.networking.k8s.io" "100"
+  "count/networkpolicies.networking.k8s.io" "200"
   "count/persistentvolumeclaims" "50"
+  "count/poddisruptionbudgets.policy" "100"
   "count/secrets" "2000"
   "count/services" "200"
+  "count/volumesnapshots.snapshot.storage.k8s.io" "20"
   "requests.storage" "100Gi"
   "services.loadbalancers" "0"
   "services.nodeports" "0"
@@ -32,6 +36,11 @@ The numbers of objects are high enough that only an accident or an attack gets t
 {{- dict "workloads" (pick $all "pods" "requests.cpu" "requests.memory" "limits.cpu" "limits.memory") "objects" (omit $all "pods" "requests.cpu" "requests.memory" "limits.cpu" "limits.memory") | toYaml -}}
 {{- end -}}
 
+{{/* `true` where the chart's own network policies are there. */}}
+{{- define "virtual-cluster.isNetworkIsolated" -}}
+{{- and .Values.isolation.networkPolicy.enabled (ne .Values.isolation.profile "none") -}}
+{{- end -}}
+
 {{/* What a container gets that says nothing, so that a quota on requests and limits refuses no plain manifest. */}}
 {{- define "virtual-cluster.containerDefaults" -}}
 {{- $profiles := dict
@@ -43,4 +52,15 @@ The numbers of objects are high enough that only an accident or an attack gets t
     "default" (dict "cpu" "1" "memory" "256Mi"))
 -}}
 {{- mergeOverwrite (get $profiles .Values.isolation.profile) .Values.isolation.containerDefaults | toYaml -}}
+{{- end -}}
+
+{{/* The limits among them, for the syncer: `cpu=1,memory=256Mi`. */}}
+{{- define "virtual-cluster.defaultLimits" -}}
+{{- if ne .Values.isolation.profile "none" -}}
+{{- $limits := list -}}
+{{- range $resource, $limit := (include "virtual-cluster.containerDefaults" . | fromYaml).default -}}
+{{- $limits = append $limits (printf "%s=%v" $resource $limit) -}}
+{{- end -}}
+{{- $limits | join "," -}}
+{{- end -}}
 {{- end -}}

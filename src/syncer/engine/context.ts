@@ -1,9 +1,8 @@
 // What translators may look up, answered from the local stores.
-import { objectKey } from '../../kube/resource.ts';
-import type { ReadStore } from '../../kube/store.ts';
-import type { ClusterFacts, TranslationContext } from '../kind.ts';
+import { INGRESS_CLASSES, type KubeObject, NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
+import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
-import type { ConfigMap, Secret } from '../objects.ts';
+import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
 import { hostCopy, INDEX, MARKED, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
@@ -24,6 +23,9 @@ export function createContext({
   identity,
 }: ContextOptions): TranslationContext {
   const reserved = new Set([...hostApiAddresses, facts.api.clusterIp, facts.dns.clusterIp]);
+  function find<T extends KubeObject>(reference: Reference): T | undefined {
+    return pairOf<T>(pairs, reference.type)?.virtual.get(objectKey(reference));
+  }
   return {
     ...facts,
     get storeUid() {
@@ -42,14 +44,25 @@ export function createContext({
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
     markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
-    dataKeys(reference) {
-      const virtuals = pairOf(pairs, reference.type)?.virtual as ReadStore<ConfigMap | Secret> | undefined;
-      return Object.keys(virtuals?.get(objectKey(reference))?.data ?? {});
-    },
+    find,
+    dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
     isHostAddress: (address) =>
       reserved.has(address) ||
       stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
       stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
       stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0,
+    networkPolicies: (namespace) =>
+      pairOf<NetworkPolicy>(pairs, NETWORK_POLICIES)?.virtual.byIndex(INDEX.byNamespace, namespace) ?? [],
+    ingressClass: (name) => pairOf<IngressClass>(pairs, INGRESS_CLASSES)?.virtual.get(name),
+    workloadAddresses: () => stores.host.pods.list().filter(hasAddresses).flatMap(addressesOf),
   };
+}
+
+/** A pod that has ended keeps its addresses in its status, while the network gives them to others. */
+function hasAddresses({ spec, status }: Pod): boolean {
+  return !spec?.hostNetwork && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+}
+
+function addressesOf({ status }: Pod): string[] {
+  return (status?.podIPs ?? []).map(({ ip }) => ip);
 }

@@ -15,6 +15,7 @@ import type { Event } from '../objects.ts';
 import { copyOf, pairOf, referenceIndexKey, type SyncerStores } from '../stores.ts';
 import { createTokenKeeper } from '../tokens/token-keeper.ts';
 import { createContext } from './context.ts';
+import { createDeparted } from './departed.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
 import { createLocalCopies } from './local-copies.ts';
@@ -63,8 +64,9 @@ export function createEngine(options: EngineOptions): Engine {
   const { kinds, upwardKinds, host, virtual, facts, logger, clock, metrics } = options;
   const queue = createWorkQueue({ clock, metrics: metrics?.queue('syncer') });
   const expectations = createExpectations(clock);
+  const departed = createDeparted();
   const reflectorMetrics = metrics?.reflector;
-  const copies = createLocalCopies({ ...options, reflectorMetrics, onChange });
+  const copies = createLocalCopies({ ...options, reflectorMetrics, onChange, onServed });
   const { pairs, stores } = copies;
   const identity = createStoreIdentity({ client: virtual, namespaces: stores.virtual.namespaces });
   const context = createContext({ ...options, pairs, stores, identity });
@@ -78,10 +80,10 @@ export function createEngine(options: EngineOptions): Engine {
   const upwardSyncs = new Map(
     upwardKinds.map((kind) => {
       const virtuals = copyOf(pairs, kind.type).virtual;
-      return [
-        kindId(kind.type),
-        createUpwardSync(kind, { client: virtual, virtuals, stores, facts, queue, clock }),
-      ];
+      const view = { stores, pairs, context, readsHostWide: options.readsHostWide };
+      const { isServed } = copies;
+      const sync = createUpwardSync(kind, { client: virtual, virtuals, view, isServed, queue, clock });
+      return [kindId(kind.type), sync];
     }),
   );
   const reconcilers = new Map<KindId, Reconcile>([[kindId(events.type), events.reconcile]]);
@@ -95,8 +97,10 @@ export function createEngine(options: EngineOptions): Engine {
       context,
       identity,
       expectations,
+      departed,
       recorder,
       queue,
+      isServed: copies.isServed,
       companion: id === kindId(PODS) ? tokens : undefined,
       ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
       onStoreReplaced,
@@ -120,11 +124,19 @@ export function createEngine(options: EngineOptions): Engine {
     else if (kind) hostChanged(kind, change);
   }
 
+  /** What only one side had until now is looked at again; what the other side has comes by itself. */
+  function onServed(type: ResourceType): void {
+    const pair = pairOf<KubeObject>(pairs, type);
+    for (const object of pair?.virtual.list() ?? []) onChange('virtual', type, { type: 'added', object });
+    for (const object of pair?.host.list() ?? []) onChange('host', type, { type: 'added', object });
+  }
+
   function tellObservers(side: Side, changed: ResourceType, change: Change<KubeObject>): void {
     for (const { type, observes = [] } of [...upwardKinds, ...kinds]) {
       for (const observation of observes) {
         if (observation.side !== side || kindId(observation.type) !== kindId(changed)) continue;
-        const keys = versionsOf(change).flatMap((object) => observation.keys(object));
+        const own = copyOf<KubeObject>(pairs, type).virtual;
+        const keys = versionsOf(change).flatMap((object) => observation.keys(object, own));
         for (const key of keys) queue.add(kindKey(type, key));
       }
     }
@@ -148,6 +160,7 @@ export function createEngine(options: EngineOptions): Engine {
       const key = virtualKeyOf(metadata);
       if (key === undefined) continue;
       expectations.settled(kindKey(kind.type, key));
+      if (change.type === 'deleted' && kind.step) departed.left(kindKey(kind.type, key), newest);
       queue.add(kindKey(kind.type, key));
       if (!isSameCopy) tellReferrers(kind, key);
     }

@@ -16,7 +16,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { ClusterFacts, Side } from '../kind.ts';
 import type { AnyKind, AnyUpwardKind } from '../kinds/registry.ts';
-import { kindId, LABEL_CLUSTER } from '../names.ts';
+import { type KindId, kindId, LABEL_CLUSTER } from '../names.ts';
 import type { EndpointSlice, Namespace, Node, Pod, Secret, Service } from '../objects.ts';
 import {
   copyOf,
@@ -35,6 +35,8 @@ export interface LocalCopiesOptions {
   /** Whether cluster-scoped objects of the host may be read; without, their local copy stays empty. */
   readsHostWide: boolean;
   onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void;
+  /** An optional kind that one of the APIs did not have is served there now. */
+  onServed(type: ResourceType): void;
   logger: Logger;
   clock: Clock;
   reflectorMetrics?: (name: string) => ReflectorMetrics;
@@ -56,6 +58,8 @@ export interface LocalCopies {
   run(signal: AbortSignal): Promise<void>;
   synced(signal: AbortSignal): Promise<void>;
   hasSynced(): boolean;
+  /** Whether the APIs of both sides have the kind. */
+  isServed(type: ResourceType): boolean;
 }
 
 export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
@@ -64,45 +68,53 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
   const pairs: StorePairs = new Map([
     ...kinds.map((kind) => [kindId(kind.type), createStorePair(kind)] as const),
     ...upwardKinds.map(
-      (kind) => [kindId(kind.type), { virtual: kind.createStore(), host: kind.createStore() }] as const,
+      (kind) =>
+        [
+          kindId(kind.type),
+          { virtual: kind.createStore('virtual'), host: kind.createStore('host') },
+        ] as const,
     ),
   ]);
   const reflectors: Reflector[] = [];
+  const optional: { id: KindId; reflector: Reflector }[] = [];
 
   function watch<T extends KubeObject>(
     side: Side,
     type: ResourceType,
     store: Store<T>,
     taken: (change: Change<T>) => void,
-    more: { labelSelector?: string; idleTimeoutMs?: number } = {},
+    { isOptional = false, isHostWide = false, ...more }: WatchSettings = {},
   ): void {
     const reflector = createReflector<T>({
       client: options[side],
       type,
-      namespace: side === 'host' && type.namespaced ? facts.hostNamespace : undefined,
+      namespace: side === 'host' && type.namespaced && !isHostWide ? facts.hostNamespace : undefined,
       store,
       onChange: taken,
       logger,
       clock,
       metrics: options.reflectorMetrics?.(`${side}/${kindId(type)}`),
+      onServed: isOptional ? () => options.onServed(type) : undefined,
       ...more,
     });
     reflectors.push(reflector);
+    if (isOptional) optional.push({ id: kindId(type), reflector });
   }
 
   const handOn = (side: Side, type: ResourceType) => (change: Change<KubeObject>) =>
     onChange(side, type, change);
   watch<KubeObject>('virtual', NAMESPACES, namespaces as Store<KubeObject>, handOn('virtual', NAMESPACES));
   const ofThisCluster = { labelSelector: `${LABEL_CLUSTER}=${facts.cluster}` };
-  for (const { type } of kinds) {
+  for (const { type, isOptional } of kinds) {
     const { virtual, host } = copyOf(pairs, type);
-    watch('virtual', type, virtual, handOn('virtual', type));
-    watch('host', type, host, handOn('host', type), ofThisCluster);
+    watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
+    watch('host', type, host, handOn('host', type), { isOptional, ...ofThisCluster });
   }
-  for (const { type } of upwardKinds) {
+  for (const { type, isOptional, isHostWide = !type.namespaced } of upwardKinds) {
     const { virtual, host } = copyOf(pairs, type);
-    watch('virtual', type, virtual, handOn('virtual', type));
-    if (type.namespaced || options.readsHostWide) watch('host', type, host, handOn('host', type));
+    watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
+    if (isHostWide && !options.readsHostWide) continue;
+    watch('host', type, host, handOn('host', type), { isOptional, isHostWide });
   }
 
   return {
@@ -114,7 +126,16 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     synced: async (signal) =>
       void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
     hasSynced: () => reflectors.every((reflector) => reflector.hasSynced()),
+    isServed: (type) => optional.every(({ id, reflector }) => id !== kindId(type) || reflector.isServed()),
   };
+}
+
+interface WatchSettings {
+  labelSelector?: string;
+  idleTimeoutMs?: number;
+  isOptional?: boolean;
+  /** All namespaces of the host. */
+  isHostWide?: boolean;
 }
 
 /** The same stores by name, for the parts that know what they read. */

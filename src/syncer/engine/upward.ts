@@ -1,9 +1,10 @@
 // Kinds that the host leads: shown inside for as long as the host has them, and written only when they say something new.
 import type { KubeClient } from '../../kube/client.ts';
-import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isInvalid, isNotFound } from '../../kube/errors.ts';
 import {
   apiVersionOf,
   type KubeObject,
+  keyOf,
   type ObjectKey,
   parseKey,
   type ResourceType,
@@ -12,20 +13,35 @@ import type { ReadStore, Store } from '../../kube/store.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sameOnWire } from '../equality.ts';
-import type { ClusterFacts, Observation } from '../kind.ts';
+import type { Observation, Side, TranslationContext } from '../kind.ts';
 import { ANNOTATION_FROM_HOST, kindKey } from '../names.ts';
-import type { SyncerStores } from '../stores.ts';
+import type { StorePairs, SyncerStores } from '../stores.ts';
+
+/** What a kind may look at to say what the host has. */
+export interface UpwardView {
+  readonly stores: SyncerStores;
+  readonly pairs: StorePairs;
+  readonly context: TranslationContext;
+  /** Without, the local copies of what is not in the namespace of this cluster are empty. */
+  readonly readsHostWide: boolean;
+}
 
 /** Pure functions and facts, like a `SyncedKind`. */
 export interface UpwardKind<T extends KubeObject> {
   readonly type: ResourceType;
-  /** An empty local copy, for either side. */
-  createStore(): Store<T>;
+  /** The API of either side may not have this kind, come to have it and lose it again: it is shown while both have it. */
+  readonly isOptional?: boolean;
+  /** Of all namespaces of the host, with the right to read host-wide. Default: what has no namespace. */
+  readonly isHostWide?: boolean;
+  /** Some of its fields can never change: where the host has others, the virtual object is deleted and made anew. */
+  readonly isReplaced?: boolean;
+  /** An empty local copy. */
+  createStore(side: Side): Store<T>;
   /** How long the virtual object outlives the last reason to show it. */
   readonly lingerMs: number;
   readonly observes: readonly Observation[];
   /** What the host says about it; undefined when there is no reason to show it. */
-  source(key: ObjectKey, stores: SyncerStores, facts: ClusterFacts): T | undefined;
+  source(key: ObjectKey, view: UpwardView): T | undefined;
   /** The virtual object: what `source` says by allow-list, put onto what `virtual` has of its own. */
   toVirtual(source: T, virtual: T | undefined): T;
   /** Whether two versions say the same to a user. Default: the same on the wire. */
@@ -43,14 +59,15 @@ export interface UpwardSync {
 export interface UpwardDeps<T extends KubeObject> {
   client: KubeClient;
   virtuals: ReadStore<T>;
-  stores: SyncerStores;
-  facts: ClusterFacts;
+  view: UpwardView;
+  /** Whether the APIs of both sides have the kind. */
+  isServed(type: ResourceType): boolean;
   queue: WorkQueue;
   clock: Clock;
 }
 
 export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps: UpwardDeps<T>): UpwardSync {
-  const { client, virtuals, stores, facts, queue, clock } = deps;
+  const { client, virtuals, view, queue, clock } = deps;
   const { type } = kind;
   const isSame = kind.isSame ?? sameOnWire;
   const creations = new Map<ObjectKey, Promise<void>>();
@@ -58,16 +75,9 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
   const unneededSinceMs = new Map<ObjectKey, number>();
 
   async function create(source: T, signal: AbortSignal): Promise<void> {
-    const object = kind.toVirtual(source, undefined);
-    const annotations = { ...object.metadata.annotations, [ANNOTATION_FROM_HOST]: 'true' };
-    const marked = {
-      apiVersion: apiVersionOf(type),
-      kind: type.kind,
-      ...object,
-      metadata: { ...object.metadata, annotations },
-    };
+    const object = marked(kind.toVirtual(source, undefined));
     try {
-      await client.create(type, marked, { signal });
+      await client.create(type, { apiVersion: apiVersionOf(type), kind: type.kind, ...object }, { signal });
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
     }
@@ -82,8 +92,18 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
   }
 
   async function update(virtual: T, source: T, signal: AbortSignal): Promise<void> {
-    const next = kind.toVirtual(source, virtual);
+    const next = marked(kind.toVirtual(source, virtual));
     if (isSame(next, virtual)) return;
+    try {
+      await write(next, virtual, signal);
+    } catch (error) {
+      if (!kind.isReplaced || !isInvalid(error)) throw error;
+      // Its end is seen, and it is made anew then.
+      await remove(virtual, signal);
+    }
+  }
+
+  async function write(next: T, virtual: T, signal: AbortSignal): Promise<void> {
     const { status, ...rest }: T & { status?: unknown } = next;
     const { status: oldStatus, ...oldRest }: T & { status?: unknown } = virtual;
     let current = next;
@@ -94,7 +114,8 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
     if (!sameOnWire(status, oldStatus)) await client.update(type, current, { signal, subresource: 'status' });
   }
 
-  async function retire(key: ObjectKey, { metadata }: T, signal: AbortSignal): Promise<void> {
+  async function retire(key: ObjectKey, virtual: T, signal: AbortSignal): Promise<void> {
+    const { metadata } = virtual;
     if (metadata.annotations?.[ANNOTATION_FROM_HOST] !== 'true' || metadata.deletionTimestamp) return;
     const nowMs = clock.monotonicMs();
     const sinceMs = unneededSinceMs.get(key) ?? nowMs;
@@ -102,8 +123,13 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
     const leftMs = sinceMs + kind.lingerMs - nowMs;
     if (leftMs > 0) return queue.addAfter(kindKey(type, key), leftMs);
     unneededSinceMs.delete(key);
+    await remove(virtual, signal);
+  }
+
+  async function remove(virtual: T, signal: AbortSignal): Promise<void> {
+    const { uid } = virtual.metadata;
     try {
-      await client.delete(type, parseKey(key), { signal, preconditions: { uid: metadata.uid } });
+      await client.delete(type, parseKey(keyOf(virtual)), { signal, preconditions: { uid } });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
@@ -113,7 +139,8 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
     type,
     observes: kind.observes,
     async reconcile(key, signal) {
-      const source = kind.source(key, stores, facts);
+      if (!deps.isServed(type)) return;
+      const source = kind.source(key, view);
       const virtual = virtuals.get(key);
       if (source) unneededSinceMs.delete(key);
       if (source && virtual) return update(virtual, source, signal);
@@ -122,8 +149,14 @@ export function createUpwardSync<T extends KubeObject>(kind: UpwardKind<T>, deps
       unneededSinceMs.delete(key);
     },
     async ensure(key, signal) {
-      const source = kind.source(key, stores, facts);
+      const source = kind.source(key, view);
       if (source && !virtuals.get(key)) await createOnce(key, source, signal);
     },
   };
+}
+
+function marked<T extends KubeObject>(object: T): T {
+  const { metadata } = object;
+  const annotations = { ...metadata.annotations, [ANNOTATION_FROM_HOST]: 'true' };
+  return { ...object, metadata: { ...metadata, annotations } };
 }

@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import { deepFreeze, fullPod } from '../../../test/support/pod-samples.ts';
+import {
+  fullDisruptionBudget,
+  fullHttpRoute,
+  fullIngress,
+  fullNetworkPolicy,
+} from '../../../test/support/policy-samples.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
 import type { KubeObject } from '../../kube/resource.ts';
 import { sameOnWire } from '../equality.ts';
 import { onHost } from '../kind.ts';
 import { hostName, kindId } from '../names.ts';
-import type { ConfigMap, EndpointSlice, Secret, Service } from '../objects.ts';
+import type {
+  ConfigMap,
+  EndpointSlice,
+  PersistentVolumeClaim,
+  Secret,
+  Service,
+  VolumeSnapshot,
+} from '../objects.ts';
 import { createStorePair } from '../stores.ts';
 import { type AnyKind, KINDS } from './registry.ts';
 
@@ -59,13 +72,38 @@ const slice: EndpointSlice = {
   ports: [{ name: 'http', port: 80, protocol: 'TCP' }],
 };
 
+const claim: PersistentVolumeClaim = {
+  metadata: metadata('data'),
+  spec: {
+    accessModes: ['ReadWriteOnce'],
+    resources: { requests: { storage: '1Gi' } },
+    storageClassName: 'fast',
+    volumeMode: 'Filesystem',
+    dataSource: { kind: 'PersistentVolumeClaim', name: 'other' },
+    dataSourceRef: { kind: 'PersistentVolumeClaim', name: 'other' },
+    volumeAttributesClassName: 'gold',
+  },
+  status: { phase: 'Pending' },
+};
+const snapshot: VolumeSnapshot = {
+  metadata: metadata('before'),
+  spec: { source: { persistentVolumeClaimName: 'data' }, volumeSnapshotClassName: 'fast' },
+};
+
 /** One of each kind; a new kind adds its own. */
 const SAMPLES: Record<string, KubeObject> = {
   configmaps: configMap,
   secrets: secret,
   services: service,
   'endpointslices.discovery.k8s.io': slice,
+  persistentvolumeclaims: claim,
+  'volumesnapshots.snapshot.storage.k8s.io': snapshot,
   pods: fullPod(),
+  'networkpolicies.networking.k8s.io': fullNetworkPolicy(metadata('only-front')),
+  'ingresses.networking.k8s.io': fullIngress(metadata('shop')),
+  'httproutes.gateway.networking.k8s.io': fullHttpRoute(metadata('shop')),
+  serviceaccounts: { metadata: metadata('builder') },
+  'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
 };
 const context = translationContext({ services: [service, byHand] }, { profile: 'none' });
 

@@ -133,6 +133,29 @@ describe('the pod of the control plane', () => {
     const minor = await render({ kubernetes: { version: '1.34' } });
     expect(container(minor, 'kube-controller-manager').image).toMatch(/:v1\.34\.\d+$/);
   });
+
+  test.each<[string, object, string]>([
+    ['of the profile', {}, 'memory=512Mi'],
+    ['that are given', { isolation: { containerDefaults: { default: { cpu: 2 } } } }, 'cpu=2,memory=512Mi'],
+    ['that no LimitRange sets', { isolation: { profile: 'none' } }, ''],
+  ])('tells the syncer the default limits %s', async (_, values, limits) => {
+    const syncer = container(await render(values), 'syncer');
+    expect(syncer.env?.find(({ name }) => name === 'MAYFLY_DEFAULT_LIMITS')?.value ?? '').toBe(limits);
+  });
+
+  test.each<[string, object, string]>([
+    ['the syncer’s own image', {}, 'docker.io/mayfly/mayfly:1'],
+    ['none that workloads could not pull', { imagePullSecrets: [{ name: 'registry' }] }, ''],
+    [
+      'the image that is given',
+      { imagePullSecrets: [{ name: 'registry' }], syncer: { hostsFile: { image: 'example/shell:2' } } },
+      'example/shell:2',
+    ],
+    ['none where it is switched off', { syncer: { hostsFile: { enabled: false } } }, ''],
+  ])('has /etc/hosts of pods written by %s', async (_, values, image) => {
+    const syncer = container(await render({ image: { tag: '1' }, ...values }), 'syncer');
+    expect(syncer.env?.find(({ name }) => name === 'MAYFLY_HOSTS_IMAGE')?.value).toBe(image);
+  });
 });
 
 describe('isolation', () => {
@@ -149,7 +172,7 @@ describe('isolation', () => {
       const rendered = await render({ isolation: { profile } });
       expect(find(rendered, 'ResourceQuota', 'pr-17-workloads').spec.scopes).toEqual(['Terminating']);
       expect(kinds(rendered)).toContain('LimitRange');
-      expect(rendered.filter(({ kind }) => kind === 'NetworkPolicy')).toHaveLength(2);
+      expect(rendered.filter(({ kind }) => kind === 'NetworkPolicy')).toHaveLength(4);
     },
   );
 
@@ -167,13 +190,51 @@ describe('isolation', () => {
   });
 
   test('keeps workloads from the metadata address and from private networks', () => {
-    const { egress } = find(objects, 'NetworkPolicy', 'pr-17-workloads').spec as {
+    const { egress } = find(objects, 'NetworkPolicy', 'pr-17-open-egress').spec as {
       egress: { to: { ipBlock?: { cidr: string; except: string[] } }[] }[];
     };
     const blocks = egress.flatMap(({ to }) => to).flatMap(({ ipBlock }) => ipBlock ?? []);
     expect(blocks.find(({ cidr }) => cidr === '0.0.0.0/0')?.except).toEqual(
       expect.arrayContaining(['169.254.0.0/16', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
     );
+  });
+
+  test('leaves to policies inside what they may take away, and nothing else', async () => {
+    const extra = { to: [{ ipBlock: { cidr: '10.9.0.1/32' } }], ports: [{ port: 5432 }] };
+    const rendered = await render({ isolation: { networkPolicy: { extraEgress: [extra] } } });
+    const specOf = (name: string) => find(rendered, 'NetworkPolicy', name).spec as Record<string, object>;
+    const all = { 'mayfly.dev/cluster': 'pr-17' };
+    const controlPlane = {
+      'app.kubernetes.io/name': 'virtual-cluster',
+      'app.kubernetes.io/instance': 'pr-17',
+    };
+    expect(specOf('pr-17-workloads')).toEqual({
+      podSelector: { matchLabels: all },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ from: [{ podSelector: { matchLabels: controlPlane } }] }],
+      egress: [extra],
+    });
+    expect(specOf('pr-17-open-ingress')).toEqual({
+      podSelector: { matchLabels: { ...all, 'mayfly.dev/open-ingress': 'true' } },
+      policyTypes: ['Ingress'],
+      ingress: [{ from: [{ podSelector: { matchLabels: all } }] }],
+    });
+    expect(specOf('pr-17-open-egress')).toMatchObject({
+      podSelector: { matchLabels: { ...all, 'mayfly.dev/open-egress': 'true' } },
+      policyTypes: ['Egress'],
+    });
+  });
+
+  test.each([
+    ['on', {}],
+    ['off', { isolation: { profile: 'none' } }],
+    ['off', { isolation: { networkPolicy: { enabled: false } } }],
+  ])('tells the syncer that its policies are %s', async (expected, values) => {
+    const rendered = await render(values);
+    const { env } = container(rendered, 'syncer') as unknown as { env: { name: string; value: string }[] };
+    const variableOf = (name: string) => env.find((variable) => variable.name === name)?.value;
+    expect(variableOf('MAYFLY_NETWORK_ISOLATION')).toBe(expected);
+    expect(variableOf('MAYFLY_DENIED_CIDRS')).toContain('169.254.0.0/16,168.63.129.16/32,10.0.0.0/8');
   });
 
   test('lets in the clients that the operator names', async () => {
@@ -184,6 +245,24 @@ describe('isolation', () => {
       expect(ingress.flatMap(({ from }) => from)).toContainEqual(client);
     }
   });
+});
+
+test('tells the syncer what to sync by option, in what it can read', async () => {
+  const sync = {
+    ingresses: { annotations: ['cert-manager.io/cluster-issuer'], hosts: ['*.preview.example.com'] },
+    ingressClasses: ['public'],
+    runtimeClasses: ['gvisor'],
+    priorityClasses: [],
+    serviceAccounts: { enabled: true, annotations: ['eks.amazonaws.com/role-arn'] },
+  };
+  for (const [values, expected] of [
+    [{ sync }, sync],
+    [{}, { ingressClasses: ['*'], runtimeClasses: [], serviceAccounts: { enabled: false, annotations: [] } }],
+  ]) {
+    const { env } = container(await render(values), 'syncer');
+    const told = env?.find(({ name }) => name === 'MAYFLY_SYNC')?.value;
+    expect(JSON.parse(told ?? '')).toMatchObject(expected ?? {});
+  }
 });
 
 describe('rights', () => {
@@ -197,6 +276,14 @@ describe('rights', () => {
     const clusterRole = rulesOf(find(objects, 'ClusterRole', 'mayfly:previews:pr-17'));
     expect(new Set(clusterRole.flatMap(({ verbs }) => verbs))).toEqual(new Set(['get', 'list', 'watch']));
     expect(clusterRole.flatMap(({ resources }) => resources)).not.toContain('secrets');
+  });
+
+  test('reach ServiceAccounts by option only', async () => {
+    const kindsOf = (rendered: readonly Rendered[]) =>
+      rulesOf(find(rendered, 'Role', 'pr-17')).flatMap(({ resources }) => resources);
+    expect(kindsOf(objects)).not.toContain('serviceaccounts');
+    const asked = await render({ sync: { serviceAccounts: { enabled: true } } });
+    expect(kindsOf(asked)).toContain('serviceaccounts');
   });
 
   test('grants workloads nothing', () => {
@@ -232,6 +319,8 @@ describe('rights', () => {
 describe('refuses', () => {
   test.each([
     ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
+    ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
+    ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
     ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
     ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
     [

@@ -11,11 +11,14 @@ import {
 } from '../../../../test/support/syncer-harness.ts';
 import { translationContext } from '../../../../test/support/translation-context.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
+import type { UpwardView } from '../../engine/upward.ts';
 import type { NodeSelection } from '../../kind.ts';
 import { ANNOTATION_HOST_FIELDS } from '../../names.ts';
 import type { Node } from '../../objects.ts';
-import type { SyncerStores } from '../../stores.ts';
 import { nodes } from './kind.ts';
+
+const withNodes = (selection: NodeSelection) =>
+  translationContext({}, { sync: { ...translationContext().sync, nodes: selection } });
 
 const host: Node = {
   metadata: {
@@ -127,20 +130,26 @@ describe('a Node inside', () => {
 });
 
 describe('the nodes shown inside', () => {
-  const stores = {
-    host: {
-      nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
-      pods: { byIndex: () => [] },
+  const view = {
+    stores: {
+      host: {
+        nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
+        pods: { byIndex: () => [] },
+      },
     },
-  } as unknown as SyncerStores;
+  } as unknown as UpwardView;
   const shown = (selection: NodeSelection) =>
-    nodes.source('node-1', stores, translationContext({}, { nodes: selection }));
+    nodes.source('node-1', { ...view, context: withNodes(selection) });
 
   it.each<[string, NodeSelection, boolean]>([
-    ['those that run pods', { mode: 'used' }, false],
-    ['all', { mode: 'all' }, true],
-    ['those with labels that this one has', { mode: 'selector', labels: { 'example.com/team': 'x' } }, true],
-    ['those with labels that it has not', { mode: 'selector', labels: { 'example.com/team': 'y' } }, false],
+    ['those that run pods', { mode: 'used', selector: {} }, false],
+    ['all', { mode: 'all', selector: {} }, true],
+    [
+      'those with labels that this one has',
+      { mode: 'selector', selector: { 'example.com/team': 'x' } },
+      true,
+    ],
+    ['those with labels that it has not', { mode: 'selector', selector: { 'example.com/team': 'y' } }, false],
   ])('are %s', (_, selection, expected) => {
     expect(shown(selection)).toEqual(expected ? host : undefined);
   });
@@ -177,7 +186,7 @@ describe('the life of a Node', () => {
   });
 
   it('is put right when somebody inside changes or deletes it', async () => {
-    syncer = await startSyncer({ facts: translationContext({}, { nodes: { mode: 'all' } }) });
+    syncer = await startSyncer({ facts: withNodes({ mode: 'all', selector: {} }) });
     syncer.host.put(NODES, host);
     const inside = () => syncer.virtual.get<Node>(NODES, 'node-1');
     await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));

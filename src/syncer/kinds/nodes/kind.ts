@@ -8,17 +8,9 @@ import type { NodeSelection } from '../../kind.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
 import { matchesSelector } from '../../selectors.ts';
 import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
+import { isShownNodeLabel } from './labels.ts';
 import { mergeTaints, ofTenant, recordOfHost } from './of-tenant.ts';
 
-const LABELS = new Set([
-  'kubernetes.io/hostname',
-  'kubernetes.io/os',
-  'kubernetes.io/arch',
-  'node.kubernetes.io/instance-type',
-  'node.kubernetes.io/windows-build',
-  'topology.kubernetes.io/region',
-  'topology.kubernetes.io/zone',
-]);
 const CONDITIONS = new Set(['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure', 'NetworkUnavailable']);
 const ADDRESSES = new Set(['InternalIP', 'Hostname']);
 /** Where the API server dials a kubelet; the egress gate ends that at the syncer's own. */
@@ -75,9 +67,9 @@ export const nodes: UpwardKind<Node> = {
     { side: 'virtual', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
     { side: 'host', type: PODS, keys: (pod) => [(pod as Pod).spec?.nodeName ?? []].flat() },
   ],
-  source(name, { host }, facts) {
+  source(name, { stores: { host }, context }) {
     const node = host.nodes.get(name);
-    if (node && isSelected(node, facts.nodes)) return node;
+    if (node && isSelected(node, context.sync.nodes)) return node;
     const [pod] = host.pods.byIndex(INDEX.byNode, name);
     return pod && (node ?? derivedFrom(name, host));
   },
@@ -86,19 +78,21 @@ export const nodes: UpwardKind<Node> = {
 };
 
 /** Pods may run on other nodes too; those are shown for as long as they do. */
-function isSelected({ metadata }: Node, selection: NodeSelection): boolean {
-  switch (selection.mode) {
+function isSelected({ metadata }: Node, { mode, selector }: NodeSelection): boolean {
+  switch (mode) {
     case 'used':
       return false;
     case 'all':
       return true;
     case 'selector':
-      return matchesSelector({ matchLabels: { ...selection.labels } }, metadata.labels ?? {});
+      return matchesSelector({ matchLabels: { ...selector } }, metadata.labels ?? {});
   }
 }
 
 function toVirtual({ metadata, spec, status }: Node, virtual: Node | undefined): Node {
-  const labels = Object.fromEntries(Object.entries(metadata.labels ?? {}).filter(([key]) => LABELS.has(key)));
+  const labels = Object.fromEntries(
+    Object.entries(metadata.labels ?? {}).filter(([key]) => isShownNodeLabel(key)),
+  );
   const taints = spec?.taints?.map((item) => taint(item));
   const unschedulable = spec?.unschedulable;
   const own = ofTenant(virtual);

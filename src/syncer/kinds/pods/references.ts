@@ -1,16 +1,14 @@
-// What a pod needs beside it on the host: the config maps, secrets and claims it names.
+// What a pod needs beside it on the host: the config maps, secrets, claims and the account it names.
 import type { ResourceType } from '../../../kube/resource.ts';
-import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import type { Reference } from '../../kind.ts';
-import type { Pod, VolumeProjection } from '../../objects.ts';
+import type { Container, EphemeralContainer, Pod, PodSpec, VolumeProjection } from '../../objects.ts';
 
-export const PERSISTENT_VOLUME_CLAIMS: ResourceType = {
-  group: '',
-  version: 'v1',
-  plural: 'persistentvolumeclaims',
-  kind: 'PersistentVolumeClaim',
-  namespaced: true,
-};
+/** All containers of a pod, whichever way they run. */
+export function allContainers(spec: PodSpec | undefined): (Container | EphemeralContainer)[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
+  return [...initContainers, ...containers, ...ephemeralContainers];
+}
 
 /** Each once. */
 export function podReferences({ metadata, spec }: Pod): Reference[] {
@@ -22,7 +20,7 @@ export function podReferences({ metadata, spec }: Pod): Reference[] {
     add(CONFIG_MAPS, configMap?.name);
     add(SECRETS, secret?.name);
   };
-  for (const { env = [], envFrom = [] } of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]) {
+  for (const { env = [], envFrom = [] } of allContainers(spec)) {
     for (const { configMapRef, secretRef } of envFrom) {
       add(CONFIG_MAPS, configMapRef?.name);
       add(SECRETS, secretRef?.name);
@@ -41,5 +39,6 @@ export function podReferences({ metadata, spec }: Pod): Reference[] {
     if (ephemeral) add(PERSISTENT_VOLUME_CLAIMS, `${metadata.name}-${name}`);
   }
   for (const { name } of spec?.imagePullSecrets ?? []) add(SECRETS, name);
+  add(SERVICE_ACCOUNTS, spec?.serviceAccountName);
   return [...found.values()];
 }

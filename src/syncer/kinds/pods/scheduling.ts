@@ -3,8 +3,8 @@
 import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
 import type { Notice, TranslationContext } from '../../kind.ts';
 import { hostLabelKey } from '../../names.ts';
-import type { Affinity, LabelSelector, Pod, PodSpec, Toleration } from '../../objects.ts';
-import { hostSelector, matchesSelector } from '../../selectors.ts';
+import type { Affinity, Pod, PodSpec, Toleration } from '../../objects.ts';
+import { hostSelector, matchesEverything, matchesSelector } from '../../selectors.ts';
 import { choiceByMarks, type NodeChoice } from './marked-nodes.ts';
 
 type NodeAffinity = NonNullable<Affinity['nodeAffinity']>;
@@ -169,10 +169,6 @@ function hostTerm(
   // No namespace matches: `In` needs a value, and no namespace has an empty name.
   const places = within && within.length === 0 ? [''] : within;
   return { topologyKey, labelSelector: hostSelector(labelSelector, context.cluster, places) };
-}
-
-function matchesEverything({ matchLabels, matchExpressions }: LabelSelector): boolean {
-  return Object.keys(matchLabels ?? {}).length === 0 && (matchExpressions ?? []).length === 0;
 }
 
 function hostSpread(

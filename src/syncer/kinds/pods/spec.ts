@@ -1,11 +1,13 @@
 // The spec of a host pod, built field by field from what is known to be safe and what a pod there needs.
-import { SECRETS } from '../../../kube/resource.ts';
+import { SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
 import type { Pod, PodSpec } from '../../objects.ts';
-import { appArmorProfile, hostContainer, resources, seccompProfile, seLinuxOptions } from './containers.ts';
+import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
+import { withHostsFile } from './hosts-file.ts';
 import { requireIsolation } from './isolation.ts';
+import { resources } from './resources.ts';
 import { placement } from './scheduling.ts';
 import { hostVolume } from './volumes.ts';
 
@@ -25,6 +27,7 @@ const plainSpec = fields<PodSpec>({
   hostPID: scalar,
   hostIPC: scalar,
   hostUsers: scalar,
+  hostnameOverride: scalar,
   shareProcessNamespace: scalar,
   os: fields<NonNullable<PodSpec['os']>>({ name: scalar }),
   resources,
@@ -54,10 +57,10 @@ const plainSpec = fields<PodSpec>({
 export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
   const spec = pod.spec ?? { containers: [] };
   requireIsolation(spec, context.profile);
-  requireSupport(spec);
+  requireSupport(spec, context);
   const namespace = pod.metadata.namespace;
   const { initContainers = [], volumes = [], imagePullSecrets = [] } = spec;
-  return defined({
+  const translated = defined<PodSpec>({
     ...plainSpec(spec),
     ...dnsSettings(pod, context),
     ...placement(pod, context),
@@ -71,19 +74,25 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
         name ? [{ name: context.hostName(SECRETS, { namespace, name }) }] : [],
       ),
     ),
+    runtimeClassName: spec.runtimeClassName || undefined,
+    priorityClassName: context.sync.priorityClasses.find((name) => name === spec.priorityClassName),
     // The workload's identity is inside: its tokens come from the virtual API, none from the host's.
-    serviceAccountName: context.workloadServiceAccount,
+    serviceAccountName: hostAccount(pod, context),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
   });
+  return withHostsFile(translated, pod, context);
 }
 
 /** Fields whose loss would change what the pod is: refused rather than dropped. */
-function requireSupport({ runtimeClassName, resourceClaims = [] }: PodSpec): void {
-  if (runtimeClassName) {
+function requireSupport(
+  { runtimeClassName, resourceClaims = [] }: PodSpec,
+  { sync }: TranslationContext,
+): void {
+  if (runtimeClassName && !sync.runtimeClasses.includes(runtimeClassName)) {
     throw new RefusedError(
       'UnsupportedField',
-      'spec.runtimeClassName: runtime classes are not given to virtual clusters',
+      `spec.runtimeClassName: ${runtimeClassName} is not given to this virtual cluster`,
     );
   }
   if (resourceClaims.length > 0) {
@@ -92,6 +101,12 @@ function requireSupport({ runtimeClassName, resourceClaims = [] }: PodSpec): voi
       'spec.resourceClaims: device claims are not given to virtual clusters',
     );
   }
+}
+
+function hostAccount({ metadata, spec }: Pod, context: TranslationContext): string {
+  const name = spec?.serviceAccountName;
+  if (!name || !context.sync.serviceAccounts.enabled) return context.workloadServiceAccount;
+  return context.hostName(SERVICE_ACCOUNTS, { namespace: metadata.namespace, name });
 }
 
 /** What the kubelet would take from the pod's name, which is another on the host. `spec.hostname` is a DNS label. */

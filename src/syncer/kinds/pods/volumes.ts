@@ -1,12 +1,11 @@
 // Volumes of a host pod. Every name in them goes through the name map; which types may pass is decided in isolation.ts.
 
-import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
+import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
 import type { Pod, Volume, VolumeProjection } from '../../objects.ts';
 import { tokenKey, tokenSecretName } from '../../tokens/projections.ts';
 import { hostFieldPath } from './downward-api.ts';
-import { PERSISTENT_VOLUME_CLAIMS } from './references.ts';
 
 type KeyToPath = NonNullable<NonNullable<Volume['configMap']>['items']>[number];
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];
@@ -124,8 +123,10 @@ function hostProjection(
     };
   }
   const [type = 'unknown'] = Object.keys(source);
+  const volume = (pod.spec?.volumes ?? []).findIndex(({ projected }) => projected?.sources?.includes(source));
+  const index = pod.spec?.volumes?.[volume]?.projected?.sources?.indexOf(source);
   throw new RefusedError(
     'UnsupportedVolume',
-    `spec.volumes: projections of ${type} are not given to virtual clusters`,
+    `spec.volumes[${volume}].projected.sources[${index}].${type}: projections of this type are not given to virtual clusters`,
   );
 }
