@@ -20,6 +20,7 @@ import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
 import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
+import { keepNodeLeases } from './kinds/nodes/leases.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
@@ -184,9 +185,12 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       });
       const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
       const serving = preparing.then(() => metricsRegistration.run(running));
+      const leases = preparing.then(() =>
+        keepNodeLeases({ client: virtual, nodes: stores.virtual.nodes, clock, logger }, running),
+      );
       try {
         await Promise.all(
-          [serving, engine.run(running), reservations.run(running)].map((part) =>
+          [serving, leases, engine.run(running), reservations.run(running)].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);
