@@ -1,6 +1,7 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
 import { join } from 'node:path';
 import { z } from 'zod';
+import { customResourcesSchema, fromHostSchema } from './custom-resources.ts';
 import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
 
 const list = z
@@ -9,6 +10,7 @@ const list = z
   .transform((text) => text.split(',').filter(Boolean));
 
 const names = z.array(z.string().min(1));
+const whichCopies = z.enum(['referenced', 'all']).default('referenced');
 
 /** The chart's values `sync`, which it hands on whole. */
 const syncSchema = z.strictObject({
@@ -20,6 +22,10 @@ const syncSchema = z.strictObject({
   serviceAccounts: z
     .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
     .prefault({}),
+  configMaps: whichCopies,
+  secrets: whichCopies,
+  fromHost: fromHostSchema,
+  customResources: customResourcesSchema,
 });
 
 const json = z.string().transform((text, context) => {

@@ -12,6 +12,7 @@ import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
+import { installDefinitions } from './custom-resource-definitions.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
 import { createDnsServer } from './dns/server.ts';
 import { createAllowList } from './egress/allow-list.ts';
@@ -20,6 +21,7 @@ import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
 import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
+import { customKinds, customUpwardKinds } from './kinds/custom-resources/kinds.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
@@ -83,8 +85,11 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
-        upwardKinds: UPWARD_KINDS,
+        kinds: [
+          ...KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
+          ...customKinds(deps.sync.customResources),
+        ],
+        upwardKinds: [...UPWARD_KINDS, ...customUpwardKinds(deps.sync.customResources)],
         host,
         virtual,
         facts,
@@ -162,7 +167,15 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
       try {
         await Promise.all(
-          [preparing, engine.run(running), reservations.run(running)].map((part) =>
+          [
+            preparing,
+            engine.run(running),
+            reservations.run(running),
+            installDefinitions(
+              { host, virtual, resources: deps.sync.customResources, logger, clock },
+              running,
+            ),
+          ].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);

@@ -18,12 +18,15 @@ import { createContext } from './context.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
 import { createLocalCopies } from './local-copies.ts';
+import { createMappedObjects } from './mapped-objects.ts';
 import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
 import { createStoreIdentity, type StoreReplacedError } from './store-identity.ts';
 import { createUpwardSync } from './upward.ts';
 
 const WORKERS = 24;
+/** The API server sends no bookmarks for events (they have no watch cache): silence says nothing about a watch of them. */
+const WITHOUT_BOOKMARKS_MS = 15 * 60_000;
 
 export interface EngineMetrics {
   reflector(name: string): ReflectorMetrics;
@@ -72,7 +75,17 @@ export function createEngine(options: EngineOptions): Engine {
   const tokens = createTokenKeeper({ facts, virtual, host, hostSecrets: stores.host.secrets, queue, clock });
   const onDropped = () => metrics?.eventDropped();
   const events = createEventForwarder({ kinds, pairs, virtual, context, queue, clock, onDropped });
-  copies.follow<Event>(events.type, createPassingStore(), events.onChange);
+  copies.follow<Event>(events.type, createPassingStore(), events.onChange, {
+    idleTimeoutMs: WITHOUT_BOOKMARKS_MS,
+  });
+  const mapped = createMappedObjects({
+    pairs,
+    virtual,
+    queue,
+    clock,
+    view: { ...options, stores, pairs, context },
+  });
+  mapped.follow(copies);
 
   const syncedKinds = new Map(kinds.map((kind) => [kindId(kind.type), kind]));
   const upwardSyncs = new Map(
@@ -102,7 +115,7 @@ export function createEngine(options: EngineOptions): Engine {
       ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
       onStoreReplaced,
     });
-    reconcilers.set(id, reconcile);
+    reconcilers.set(id, mapped.before(kind.type, reconcile));
   }
 
   const toldOfStores = new Set<string>();
@@ -169,6 +182,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** Another store has moved in under the same address, or the first one has come up: everything is looked at again. */
   function namespaceChanged(change: Change<KubeObject>): void {
     const [newest, previous] = versionsOf(change);
+    mapped.namespaceChanged(newest);
     if (newest.metadata.name !== 'kube-system' || newest.metadata.uid === previous?.metadata.uid) return;
     for (const { type } of kinds) {
       for (const object of pairOf<KubeObject>(pairs, type)?.virtual.list() ?? []) {

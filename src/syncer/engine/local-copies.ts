@@ -42,18 +42,19 @@ export interface LocalCopiesOptions {
   reflectorMetrics?: (name: string) => ReflectorMetrics;
 }
 
-/** The API server sends no bookmarks for events (they have no watch cache): silence says nothing about a watch of them. */
-const WITHOUT_BOOKMARKS_MS = 15 * 60_000;
-
 export interface LocalCopies {
   /** Of all kinds of either direction. */
   readonly pairs: StorePairs;
   readonly stores: SyncerStores;
-  /** Has the events of the host namespace watched too, with a store of their own. To be called before `run`. */
+  /**
+   * Has more of the host watched, with a store of its own: the events of the host namespace, an object elsewhere. To be called
+   * before `run`.
+   */
   follow<T extends KubeObject>(
     type: ResourceType,
     store: Store<T>,
     onChange: (change: Change<T>) => void,
+    selection?: Pick<WatchSettings, 'namespace' | 'fieldSelector' | 'idleTimeoutMs'>,
   ): void;
   run(signal: AbortSignal): Promise<void>;
   synced(signal: AbortSignal): Promise<void>;
@@ -110,18 +111,21 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
     watch('host', type, host, handOn('host', type), { isOptional, ...ofThisCluster });
   }
-  for (const { type, isOptional, isHostWide = !type.namespaced } of upwardKinds) {
+  for (const { type, isOptional, isHostWide = !type.namespaced, hostNamespace } of upwardKinds) {
     const { virtual, host } = copyOf(pairs, type);
     watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
     if (isHostWide && !options.readsHostWide) continue;
-    watch('host', type, host, handOn('host', type), { isOptional, isHostWide });
+    watch('host', type, host, handOn('host', type), {
+      isOptional,
+      isHostWide,
+      ...(hostNamespace && { namespace: hostNamespace }),
+    });
   }
 
   return {
     pairs,
     stores: viewOf(pairs, namespaces),
-    follow: (type, store, taken) =>
-      watch('host', type, store, taken, { idleTimeoutMs: WITHOUT_BOOKMARKS_MS }),
+    follow: (type, store, taken, selection) => watch('host', type, store, taken, selection),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     synced: async (signal) =>
       void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
@@ -131,6 +135,9 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
 }
 
 interface WatchSettings {
+  /** Of the host, in place of this cluster's own. */
+  namespace?: string;
+  fieldSelector?: string;
   labelSelector?: string;
   idleTimeoutMs?: number;
   isOptional?: boolean;

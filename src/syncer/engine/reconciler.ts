@@ -75,6 +75,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     companion,
   } = deps;
   const { type } = kind;
+  const when = typeof kind.when === 'function' ? kind.when(context.sync) : kind.when;
   const copies = copyOf<KubeObject>(pairs, type);
   const referrers = deps.kinds.filter(({ references }) => references);
 
@@ -111,7 +112,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
     const step = kind.step?.(virtual, host);
     if (step) return run(step, virtual, host, signal);
-    if (kind.when === 'referenced' && !isReferenced(key)) return host && removeOrphan(host, signal);
+    if (when === 'referenced' && !isReferenced(key)) return host && removeOrphan(host, signal);
     // What is about to end inside is not begun on the host.
     if (!host && virtual.metadata.deletionTimestamp) return;
     const desired = await translate(virtual, host, signal);
