@@ -263,6 +263,53 @@ describe('rights', () => {
     expect(kindsOf(asked)).toContain('serviceaccounts');
   });
 
+  test('reach what the operator lists and nothing beside it', async () => {
+    const kind = { group: 'example.com', version: 'v1', kind: 'Any' };
+    const rendered = await render({
+      sync: {
+        customResources: [
+          { ...kind, plural: 'backups', direction: 'toHost' },
+          { ...kind, plural: 'stores', direction: 'fromHost' },
+          { ...kind, plural: 'recipes', direction: 'fromHost', namespace: { from: 'infra', to: 'recipes' } },
+        ],
+        fromHost: {
+          configMaps: [{ from: 'other/settings', to: 'default/settings' }],
+          secrets: [{ from: 'infra/login', to: 'default/registry' }],
+        },
+      },
+      dns: { hostServices: [{ name: 'db.shared.svc.cluster.local', service: 'infra/db' }] },
+    });
+    const added = (object: Rendered, before: readonly Rendered[]) => {
+      const known = before.find(
+        ({ kind: ofKind, metadata }) => ofKind === object.kind && metadata.name === object.metadata.name,
+      );
+      return [...triples(rulesOf(object))].filter((right) => !known || !triples(rulesOf(known)).has(right));
+    };
+    const own = added(find(rendered, 'Role', 'pr-17'), objects);
+    expect(new Set(own.map((right) => right.split(' ').slice(1).join(' ')))).toEqual(
+      new Set(['backups of example.com']),
+    );
+    expect(added(find(rendered, 'ClusterRole', 'mayfly:previews:pr-17'), objects)).toEqual([
+      'get customresourcedefinitions of apiextensions.k8s.io',
+      'get stores of example.com',
+      'list stores of example.com',
+      'watch stores of example.com',
+    ]);
+    const elsewhere = rendered.filter(
+      ({ kind: ofKind, metadata }) => ofKind === 'Role' && metadata.namespace !== 'previews',
+    );
+    const named = elsewhere.map(({ metadata, rules }) => [
+      metadata.namespace,
+      (rules as (PolicyRule & { resourceNames?: string[] })[]).map(
+        ({ resources, resourceNames = ['*'] }) => `${resources} ${resourceNames}`,
+      ),
+    ]);
+    expect(Object.fromEntries(named)).toEqual({
+      other: ['configmaps settings'],
+      infra: ['secrets login', 'services db', 'recipes *'],
+    });
+  });
+
   test('grants workloads nothing', () => {
     const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding'));
     const subjects = bindings.flatMap(({ subjects: names }) => names as { name: string }[]);
@@ -298,6 +345,17 @@ describe('refuses', () => {
     ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
     ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
     ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
+    [
+      'a custom resource that goes nowhere',
+      { sync: { customResources: [{ group: 'example.com', version: 'v1', plural: 'as', kind: 'A' }] } },
+      /direction/,
+    ],
+    [
+      'a mapping of everything',
+      { sync: { fromHost: { secrets: [{ from: 'infra/*', to: 'a/b' }] } } },
+      /from/,
+    ],
+    ['a server that is no address', { dns: { stubDomains: { 'corp.example.com': ['ns1'] } } }, /stubDomains/],
     ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
     ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
     [
