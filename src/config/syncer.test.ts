@@ -42,6 +42,7 @@ describe('the configuration of a syncer', () => {
         fromHost: { configMaps: [], secrets: [] },
         customResources: [],
       },
+      dns: { hosts: {}, stubDomains: {}, hostServices: [] },
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
       certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },
@@ -55,6 +56,7 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_ISOLATION_PROFILE', 'some'],
     ['MAYFLY_SYNC', 'all'],
     ['MAYFLY_SYNC', '{"everything":true}'],
+    ['MAYFLY_DNS', '{"hosts":{"db":["here"]}}'],
     ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
     ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
   ])('refuses %s=%s by name', async (variable, value) => {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { customResourcesSchema, fromHostSchema } from './custom-resources.ts';
+import { dnsSchema } from './dns.ts';
 import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
 
 const list = z
@@ -59,6 +60,8 @@ const runSchema = z.object({
   MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** What is synced by option, in JSON. */
   MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
+  /** What DNS answers by the operator's word, in JSON. */
+  MAYFLY_DNS: json.prefault('{}').pipe(dnsSchema),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -100,6 +103,7 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
       deniedCidrs: env.MAYFLY_DENIED_CIDRS,
     },
     sync: env.MAYFLY_SYNC,
+    dns: env.MAYFLY_DNS,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

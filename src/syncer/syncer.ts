@@ -13,7 +13,9 @@ import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
 import { installDefinitions } from './custom-resource-definitions.ts';
+import { followHostServices } from './dns/host-services.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
+import type { DnsRules } from './dns/rules.ts';
 import { createDnsServer } from './dns/server.ts';
 import { createAllowList } from './egress/allow-list.ts';
 import { createEgressGate } from './egress/gate.ts';
@@ -40,6 +42,7 @@ export interface SyncerDeps {
   profile: IsolationProfile;
   network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
   sync: SyncOptions;
+  dns: DnsRules;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
@@ -120,6 +123,9 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           ttlSeconds: DNS_TTL_SECONDS,
           serial: Math.floor(clock.nowMs() / 1000),
         },
+        rules: deps.dns,
+        hostServiceAddresses: followHostServices(deps.dns, engine),
+        deniedCidrs: deps.network.deniedCidrs,
         stores: stores.virtual,
         hasSynced: engine.hasSynced,
         upstreams: deps.upstreams,

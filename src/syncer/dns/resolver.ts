@@ -25,7 +25,8 @@ export interface ResolverDeps {
   stores: ZoneStores;
   /** Whether the stores were filled once. Before that the cluster's names are unknown, not missing. */
   hasSynced(): boolean;
-  forwarder: Forwarder;
+  /** Who is asked about a name outside. */
+  forwarderFor(name: string): Forwarder;
   logger: Logger;
 }
 
@@ -43,7 +44,7 @@ const MAX_BYTES = { plainUdp: 512, tcp: 65_535 };
 const EDNS_BYTES = 1232;
 const SAFE_NAME = /^[\x21-\x7e]*$/;
 
-export function createResolver({ zone, stores, hasSynced, forwarder, logger }: ResolverDeps): Resolver {
+export function createResolver({ zone, stores, hasSynced, forwarderFor, logger }: ResolverDeps): Resolver {
   /** Turns are taken among the addresses of a name, for clients that use the first. */
   let turn = 0;
 
@@ -60,6 +61,7 @@ export function createResolver({ zone, stores, hasSynced, forwarder, logger }: R
 
     const ours = answer(question, zone, stores);
     if (ours.kind === 'outside') {
+      const forwarder = forwarderFor(question.name.toLowerCase());
       if (forwarder.empty) return reply('REFUSED');
       return forwarder.forward(message, cacheKey(query, question, protocol), protocol, signal);
     }
@@ -75,7 +77,9 @@ export function createResolver({ zone, stores, hasSynced, forwarder, logger }: R
     { type }: Question,
     signal: AbortSignal,
   ): Promise<{ answers: Answer[]; code: Code }> {
-    if (!continueWith || forwarder.empty) return { answers, code };
+    if (!continueWith) return { answers, code };
+    const forwarder = forwarderFor(continueWith);
+    if (forwarder.empty) return { answers, code };
     const question: Question = { type, class: 'IN', name: continueWith };
     const query = encode({
       type: 'query',

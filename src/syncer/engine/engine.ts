@@ -17,7 +17,7 @@ import { createTokenKeeper } from '../tokens/token-keeper.ts';
 import { createContext } from './context.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
-import { createLocalCopies } from './local-copies.ts';
+import { createLocalCopies, type LocalCopies } from './local-copies.ts';
 import { createMappedObjects } from './mapped-objects.ts';
 import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
@@ -53,6 +53,7 @@ export interface EngineOptions {
 export interface Engine {
   readonly stores: SyncerStores;
   readonly context: TranslationContext;
+  readonly follow: LocalCopies['follow'];
   /** Runs until the signal aborts and what ran then has ended. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when both sides are in the local copies; rejects when the signal aborts. */
@@ -201,6 +202,7 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     stores,
     context,
+    follow: copies.follow,
     synced: copies.synced,
     hasSynced: copies.hasSynced,
 

@@ -94,7 +94,9 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
       onChange: taken,
       logger,
       clock,
-      metrics: options.reflectorMetrics?.(`${side}/${kindId(type)}`),
+      metrics: options.reflectorMetrics?.(
+        [side, kindId(type), more.namespace, more.fieldSelector].filter(Boolean).join('/'),
+      ),
       onServed: isOptional ? () => options.onServed(type) : undefined,
       ...more,
     });
