@@ -40,7 +40,9 @@ export interface DefinitionsDeps {
 }
 
 /** A definition may come to the host later than the cluster. */
-const RETRY_MS = 20_000;
+const ABSENT_MS = 20_000;
+/** The virtual API may only be coming up. */
+const RETRY_MS = 1_000;
 /** Without it the API takes no kinds of groups below k8s.io. */
 const APPROVED = 'api-approved.kubernetes.io';
 
@@ -55,7 +57,9 @@ async function untilInstalled(
   signal: AbortSignal,
 ): Promise<void> {
   const name = `${resource.plural}.${resource.group}`;
+  let told = false;
   while (!signal.aborted) {
+    let delayMs = ABSENT_MS;
     try {
       const found = await host.get<CustomResourceDefinition>(
         CUSTOM_RESOURCE_DEFINITIONS,
@@ -68,7 +72,8 @@ async function untilInstalled(
         logger.info({ definition: name }, 'the definition of the host is installed');
         return;
       }
-      logger.warn({ definition: name, version: resource.version }, 'the host has no such version');
+      if (!told) logger.warn({ definition: name, version: resource.version }, 'the host has no such version');
+      told = true;
     } catch (error) {
       if (isAlreadyExists(error) || signal.aborted) return;
       if (isForbidden(error)) {
@@ -78,10 +83,10 @@ async function untilInstalled(
         );
         return;
       }
-      const level = isNotFound(error) ? 'debug' : 'warn';
-      logger[level]({ definition: name, reason: errorMessage(error) }, 'the definition is not installed yet');
+      if (!isNotFound(error)) delayMs = RETRY_MS;
+      logger.debug({ definition: name, reason: errorMessage(error) }, 'the definition is not installed yet');
     }
-    await clock.sleep(RETRY_MS, signal).catch(() => {});
+    await clock.sleep(delayMs, signal).catch(() => {});
   }
 }
 

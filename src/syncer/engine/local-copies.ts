@@ -47,15 +47,15 @@ export interface LocalCopies {
   readonly pairs: StorePairs;
   readonly stores: SyncerStores;
   /**
-   * Has more of the host watched, with a store of its own: the events of the host namespace, an object elsewhere. To be called
-   * before `run`.
+   * Has more of the host watched, with a store of its own: the events of the host namespace, an object elsewhere. Nothing else
+   * waits for it, so the store is to be believed only once it `hasSynced`. To be called before `run`.
    */
   follow<T extends KubeObject>(
     type: ResourceType,
     store: Store<T>,
     onChange: (change: Change<T>) => void,
-    selection?: Pick<WatchSettings, 'namespace' | 'fieldSelector' | 'idleTimeoutMs'>,
-  ): void;
+    selection?: Pick<WatchSettings, 'namespace' | 'fieldSelector' | 'idleTimeoutMs' | 'onRelist'>,
+  ): Pick<Reflector, 'hasSynced'>;
   run(signal: AbortSignal): Promise<void>;
   synced(signal: AbortSignal): Promise<void>;
   hasSynced(): boolean;
@@ -77,6 +77,8 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     ),
   ]);
   const reflectors: Reflector[] = [];
+  /** Those that everything waits for. What is elsewhere on the host, and may be taken away with its namespace, is none. */
+  const required: Reflector[] = [];
   const optional: { id: KindId; reflector: Reflector }[] = [];
 
   function watch<T extends KubeObject>(
@@ -84,8 +86,8 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     type: ResourceType,
     store: Store<T>,
     taken: (change: Change<T>) => void,
-    { isOptional = false, isHostWide = false, ...more }: WatchSettings = {},
-  ): void {
+    { isOptional = false, isHostWide = false, isRequired = true, ...more }: WatchSettings = {},
+  ): Reflector {
     const reflector = createReflector<T>({
       client: options[side],
       type,
@@ -101,7 +103,9 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
       ...more,
     });
     reflectors.push(reflector);
+    if (isRequired) required.push(reflector);
     if (isOptional) optional.push({ id: kindId(type), reflector });
+    return reflector;
   }
 
   const handOn = (side: Side, type: ResourceType) => (change: Change<KubeObject>) =>
@@ -120,19 +124,26 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     watch('host', type, host, handOn('host', type), {
       isOptional,
       isHostWide,
-      ...(hostNamespace && { namespace: hostNamespace }),
+      ...(hostNamespace && {
+        namespace: hostNamespace,
+        isRequired: false,
+        onRelist: () => options.onServed(type),
+      }),
     });
   }
 
   return {
     pairs,
     stores: viewOf(pairs, namespaces),
-    follow: (type, store, taken, selection) => watch('host', type, store, taken, selection),
+    follow: (type, store, taken, selection) =>
+      watch('host', type, store, taken, { ...selection, isRequired: false }),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
-    synced: async (signal) =>
-      void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
-    hasSynced: () => reflectors.every((reflector) => reflector.hasSynced()),
-    isServed: (type) => optional.every(({ id, reflector }) => id !== kindId(type) || reflector.isServed()),
+    synced: async (signal) => void (await Promise.all(required.map((reflector) => reflector.synced(signal)))),
+    hasSynced: () => required.every((reflector) => reflector.hasSynced()),
+    isServed: (type) =>
+      optional.every(
+        ({ id, reflector }) => id !== kindId(type) || (reflector.hasSynced() && reflector.isServed()),
+      ),
   };
 }
 
@@ -145,6 +156,8 @@ interface WatchSettings {
   isOptional?: boolean;
   /** All namespaces of the host. */
   isHostWide?: boolean;
+  isRequired?: boolean;
+  onRelist?: () => void;
 }
 
 /** The same stores by name, for the parts that know what they read. */

@@ -1,12 +1,15 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createMemoryApiServer } from '../../../test/support/memory-api-server.ts';
 import {
   configMapOnHost,
   podNamed,
+  podOnHost,
   type SyncerHarness,
   secretOnHost,
   startSyncer,
 } from '../../../test/support/syncer-harness.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
+import { KubeError } from '../../kube/errors.ts';
 import { CONFIG_MAPS, NAMESPACES, PODS, SECRETS } from '../../kube/resource.ts';
 import type { SyncOptions } from '../kind.ts';
 import type { ConfigMap, Secret } from '../objects.ts';
@@ -47,6 +50,26 @@ describe('a Secret of the host that is shown inside', () => {
     expect(syncer.virtual.list(SECRETS)).toHaveLength(1);
     syncer.host.remove(SECRETS, 'infra/login');
     await vi.waitFor(() => expect(inside()).toBeUndefined());
+  });
+
+  it('holds up nothing, and stays inside, when it may not be read', async () => {
+    const host = createMemoryApiServer();
+    host.intercept = ({ verb, type, namespace }) => {
+      if (verb === 'list' && type === SECRETS && namespace === 'infra')
+        throw new KubeError({ status: 403, reason: 'Forbidden', message: 'no' });
+    };
+    const virtual = createMemoryApiServer();
+    const { metadata } = { metadata: { ...login.to, annotations: { 'mayfly.dev/from-host': 'true' } } };
+    virtual.put<Secret>(SECRETS, { metadata, data: { token: 'b25l' } });
+    const fromHost = { configMaps: [], secrets: [login] };
+    const facts = translationContext({}, { sync: { ...sync, fromHost } });
+    syncer = await startSyncer({ host, virtual, facts });
+    syncer.virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.quiet();
+    expect(inside()).toBeDefined();
+    host.intercept = undefined;
+    await vi.waitFor(() => expect(inside()).toBeUndefined(), { timeout: 5_000 });
   });
 
   it('may be referred to like any other', async () => {

@@ -50,7 +50,7 @@ export function createMappedObjects({
 }: MappedObjectsDeps): MappedObjects {
   const { configMaps, secrets } = view.context.sync.fromHost;
   /** What the host has, by the key inside. */
-  const sources = new Map<string, ReadStore<KubeObject>>();
+  const sources = new Map<string, { store: ReadStore<KubeObject>; hasSynced(): boolean }>();
   const wanted: [ResourceType, Mapping][] = [
     ...configMaps.map((mapping): [ResourceType, Mapping] => [CONFIG_MAPS, mapping]),
     ...secrets.map((mapping): [ResourceType, Mapping] => [SECRETS, mapping]),
@@ -58,7 +58,7 @@ export function createMappedObjects({
   const shown = [configMapsInside, secretsInside].map((toVirtual) => kindOf(toVirtual, sourceOf));
 
   function sourceOf(type: ResourceType, key: ObjectKey): KubeObject | undefined {
-    return sources.get(kindKey(type, key))?.list()[0];
+    return sources.get(kindKey(type, key))?.store.list()[0];
   }
 
   const reconcilers = new Map(
@@ -82,17 +82,23 @@ export function createMappedObjects({
       for (const [type, { from, to }] of wanted) {
         const store = createStore<KubeObject>();
         const key = kindKey(type, objectKey(to));
-        sources.set(key, store);
+        const look = () => queue.add(key);
         // The right to read is one for this name alone, which a list has only when it selects the name.
-        const selection = { namespace: from.namespace, fieldSelector: `metadata.name=${from.name}` };
-        copies.follow<KubeObject>(type, store, () => queue.add(key), selection);
+        const selection = {
+          namespace: from.namespace,
+          fieldSelector: `metadata.name=${from.name}`,
+          onRelist: look,
+        };
+        const { hasSynced } = copies.follow<KubeObject>(type, store, look, selection);
+        sources.set(key, { store, hasSynced });
       }
     },
     before(type, reconcile) {
       const show = reconcilers.get(kindId(type));
       if (!show) return reconcile;
       return async (key, signal) => {
-        await show(key, signal);
+        // What may not be read (any more) may still be there.
+        if (sources.get(kindKey(type, key))?.hasSynced() ?? true) await show(key, signal);
         await reconcile(key, signal);
       };
     },

@@ -322,10 +322,22 @@ describe('rights', () => {
   });
 
   test('are all held by the worker, which could not grant them otherwise', async () => {
-    const values = { publicUrl: 'https://mayfly.example.com', previewUrl: 'https://preview.example.com' };
+    const backups = {
+      group: 'example.com',
+      version: 'v1',
+      plural: 'backups',
+      kind: 'Any',
+      direction: 'toHost',
+    };
+    const virtualCluster = { sync: { customResources: [backups] } };
+    const values = {
+      publicUrl: 'https://mayfly.example.com',
+      previewUrl: 'https://preview.example.com',
+      environments: { virtualCluster },
+    };
     const service = await render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly'));
     const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
-    const granted = triples(rulesOf(find(objects, 'Role', 'pr-17')));
+    const granted = triples(rulesOf(find(await render(virtualCluster), 'Role', 'pr-17')));
     expect([...granted].filter((right) => !held.has(right))).toEqual([]);
   });
 

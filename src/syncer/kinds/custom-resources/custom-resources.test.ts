@@ -11,6 +11,7 @@ import {
   startSyncer,
 } from '../../../../test/support/syncer-harness.ts';
 import { translationContext } from '../../../../test/support/translation-context.ts';
+import { KubeError } from '../../../kube/errors.ts';
 import { PODS, type ResourceType, SECRETS } from '../../../kube/resource.ts';
 import { sameOnWire } from '../../equality.ts';
 import { type CustomResource, type CustomResourceToHost, onHost } from '../../kind.ts';
@@ -267,6 +268,27 @@ describe('custom resources between two clusters', () => {
     await vi.waitFor(() => expect(copy()).toBeUndefined());
     await syncer.quiet();
     expect(syncer.virtual.list(BACKUPS).map(({ metadata }) => metadata.name)).toEqual(['mine']);
+  });
+
+  it('of a namespace of the host that may not be read hold up nothing, and stay inside', async () => {
+    const host = createMemoryApiServer();
+    const refuse = ({ verb, namespace }: { verb: string; namespace?: string }) => {
+      if (verb === 'list' && namespace === 'infra')
+        throw new KubeError({ status: 403, reason: 'Forbidden', message: 'no' });
+    };
+    host.intercept = refuse;
+    const virtual = createMemoryApiServer();
+    const annotations = { 'mayfly.dev/from-host': 'true' };
+    virtual.put<Custom>(BACKUPS, { metadata: { namespace: 'default', name: 'shared', annotations } });
+    syncer = await begin([{ ...shown, namespace: { from: 'infra', to: 'default' } }], { host, virtual });
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    await syncer.quiet();
+    expect(virtual.get(BACKUPS, 'default/shared')).toBeDefined();
+    host.intercept = undefined;
+    await vi.waitFor(() => expect(virtual.get(BACKUPS, 'default/shared')).toBeUndefined(), {
+      timeout: 5_000,
+    });
   });
 
   it('of the whole host are shown where they are cluster-scoped', async () => {
