@@ -95,7 +95,7 @@ export function createMemoryApiServer(): MemoryApiServer {
   function insert(type: ResourceType, object: Stored): Stored {
     const metadata = structuredClone(object.metadata);
     if (!metadata.name && metadata.generateName) {
-      metadata.name = `${metadata.generateName}${randomUUID().slice(0, 5)}`;
+      metadata.name = `${metadata.generateName}${randomUUID().slice(0, 8)}`;
     }
     metadata.uid ??= randomUUID();
     metadata.creationTimestamp ??= new Date().toISOString();

@@ -112,6 +112,7 @@ export function createEngine(options: EngineOptions): Engine {
       recorder,
       queue,
       isServed: copies.isServed,
+      isKnown: copies.isKnown,
       companion: id === kindId(PODS) ? tokens : undefined,
       ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
       onStoreReplaced,
@@ -140,6 +141,18 @@ export function createEngine(options: EngineOptions): Engine {
     const pair = pairOf<KubeObject>(pairs, type);
     for (const object of pair?.virtual.list() ?? []) onChange('virtual', type, { type: 'added', object });
     for (const object of pair?.host.list() ?? []) onChange('host', type, { type: 'added', object });
+    if (syncedKinds.get(kindId(type))?.references) lookAtReferred();
+  }
+
+  /** Copies for the sake of what refers to them outlive the time in which not all of that was known. */
+  function lookAtReferred(): void {
+    for (const { type, when } of kinds) {
+      if (when === 'always') continue;
+      for (const { metadata } of pairOf<KubeObject>(pairs, type)?.host.list() ?? []) {
+        const key = virtualKeyOf(metadata);
+        if (key !== undefined) queue.add(kindKey(type, key));
+      }
+    }
   }
 
   function tellObservers(side: Side, changed: ResourceType, change: Change<KubeObject>): void {

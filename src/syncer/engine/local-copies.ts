@@ -35,7 +35,7 @@ export interface LocalCopiesOptions {
   /** Whether cluster-scoped objects of the host may be read; without, their local copy stays empty. */
   readsHostWide: boolean;
   onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void;
-  /** An optional kind that one of the APIs did not have is served there now. */
+  /** An optional kind was listed: for the first time, or after one of the APIs did not have it. */
   onServed(type: ResourceType): void;
   logger: Logger;
   clock: Clock;
@@ -61,6 +61,8 @@ export interface LocalCopies {
   hasSynced(): boolean;
   /** Whether the APIs of both sides have the kind. */
   isServed(type: ResourceType): boolean;
+  /** Whether it is known what there is inside of the kind. */
+  isKnown(type: ResourceType): boolean;
 }
 
 export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
@@ -77,16 +79,19 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     ),
   ]);
   const reflectors: Reflector[] = [];
-  /** Those that everything waits for. What is elsewhere on the host, and may be taken away with its namespace, is none. */
+  /**
+   * Those that everything waits for: not what is elsewhere on the host and may be taken away with its namespace, nor what one of
+   * the APIs may lack or, for want of a conversion webhook, be unable to list.
+   */
   const required: Reflector[] = [];
-  const optional: { id: KindId; reflector: Reflector }[] = [];
+  const optional: { id: KindId; side: Side; reflector: Reflector }[] = [];
 
   function watch<T extends KubeObject>(
     side: Side,
     type: ResourceType,
     store: Store<T>,
     taken: (change: Change<T>) => void,
-    { isOptional = false, isHostWide = false, isRequired = true, ...more }: WatchSettings = {},
+    { isOptional = false, isHostWide = false, isRequired = !isOptional, ...more }: WatchSettings = {},
   ): Reflector {
     const reflector = createReflector<T>({
       client: options[side],
@@ -99,12 +104,13 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
       metrics: options.reflectorMetrics?.(
         [side, kindId(type), more.namespace, more.fieldSelector].filter(Boolean).join('/'),
       ),
-      onServed: isOptional ? () => options.onServed(type) : undefined,
+      onServed: isOptional ? () => {} : undefined,
+      onRelist: isOptional ? () => options.onServed(type) : undefined,
       ...more,
     });
     reflectors.push(reflector);
     if (isRequired) required.push(reflector);
-    if (isOptional) optional.push({ id: kindId(type), reflector });
+    if (isOptional) optional.push({ id: kindId(type), side, reflector });
     return reflector;
   }
 
@@ -127,7 +133,6 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
       ...(hostNamespace && {
         namespace: hostNamespace,
         isRequired: false,
-        onRelist: () => options.onServed(type),
       }),
     });
   }
@@ -143,6 +148,10 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     isServed: (type) =>
       optional.every(
         ({ id, reflector }) => id !== kindId(type) || (reflector.hasSynced() && reflector.isServed()),
+      ),
+    isKnown: (type) =>
+      optional.every(
+        ({ id, side, reflector }) => id !== kindId(type) || side === 'host' || reflector.hasSynced(),
       ),
   };
 }

@@ -237,6 +237,32 @@ describe('custom resources between two clusters', () => {
     await vi.waitFor(() => expect(host.get(BACKUPS, key)).toBeDefined());
   });
 
+  it('that cannot be listed inside at the start, for want of a conversion webhook, hold up nothing and lose nothing (F27)', async () => {
+    const [virtual, host] = [createMemoryApiServer(), createMemoryApiServer()];
+    const store = { metadata: { namespace: 'default', name: 'store' }, data: {} };
+    const key = hostKey('backups', 'default/nightly');
+    syncer = await begin([simple], { virtual, host });
+    virtual.put(SECRETS, store as never);
+    virtual.put(BACKUPS, inside);
+    await vi.waitFor(() => expect(host.get(BACKUPS, key)).toBeDefined());
+    await syncer.quiet();
+    await syncer.stop();
+    const written = host.writes().length;
+    virtual.intercept = ({ type }) => {
+      if (type.plural === BACKUPS.plural)
+        throw new KubeError({ status: 500, reason: 'InternalError', message: 'conversion webhook failed' });
+    };
+    syncer = await begin([simple], { virtual, host });
+    await syncer.quiet();
+    expect(host.writes()).toHaveLength(written);
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    virtual.intercept = undefined;
+    virtual.remove(BACKUPS, 'default/nightly');
+    await vi.waitFor(() => expect(host.get(BACKUPS, key)).toBeUndefined(), { timeout: 5_000 });
+    await vi.waitFor(() => expect(secretOnHost(host, 'default/store')).toBeUndefined());
+  });
+
   const shown = {
     group: 'example.com',
     version: 'v1',
