@@ -214,6 +214,18 @@ describe('isolation', () => {
     expect(variableOf('MAYFLY_DENIED_CIDRS')).toContain('169.254.0.0/16,168.63.129.16/32,10.0.0.0/8');
   });
 
+  test('lets the syncer ask the servers of stub domains, on whatever port they are', async () => {
+    const servers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]:5354'];
+    const rendered = await render({ dns: { stubDomains: { 'corp.example.com': servers } } });
+    const { egress } = find(rendered, 'NetworkPolicy', 'pr-17-control-plane').spec as {
+      egress: { to?: object; ports?: { protocol: string; port: number }[] }[];
+    };
+    const ports = egress.filter(({ to }) => !to).flatMap((rule) => rule.ports ?? []);
+    expect(ports.filter(({ protocol }) => protocol === 'UDP').map(({ port }) => port)).toEqual([
+      53, 5353, 5354,
+    ]);
+  });
+
   test('lets in the clients that the operator names', async () => {
     const client = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'mayfly' } } };
     const rendered = await render({ isolation: { networkPolicy: { clients: [client] } } });
