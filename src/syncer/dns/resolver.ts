@@ -55,6 +55,7 @@ export function createResolver({ zone, stores, hasSynced, forwarderFor, logger }
 
     const [question, ...more] = query.questions ?? [];
     if (opcodeOf(message) !== 0) return reply('NOTIMP');
+    if ((optOf(query)?.ednsVersion ?? 0) > 0) return encode(badVersion(query));
     if (!question || more.length > 0 || !SAFE_NAME.test(question.name)) return malformed(message);
     if (question.class !== 'IN' || question.type === 'AXFR' || question.type === 'IXFR')
       return reply('REFUSED');
@@ -137,6 +138,11 @@ const OPT: OptAnswer = {
   flag_do: false,
   options: [],
 };
+
+/** BADVERS, whose higher bits are in the OPT record (RFC 6891): the client is to ask again by version 0. */
+function badVersion(query: DecodedPacket): Packet {
+  return { ...responseTo(query, 'NOERROR', {}, 0), additionals: [{ ...OPT, extendedRcode: 1 }] };
+}
 
 function optOf({ additionals }: Packet): OptAnswer | undefined {
   return additionals?.find((record) => record.type === 'OPT');

@@ -370,6 +370,14 @@ describe('messages that are no ordinary query', () => {
     expect(rcode(await udpRaw(port, message))).toBe(expected);
   });
 
+  it('a later version of EDNS is answered with the one that is known', async () => {
+    const { port } = await serve();
+    const additionals = [{ ...edns(1232), ednsVersion: 1 } as Answer];
+    const response = await udp(port, query('web.shop.svc.cluster.local', { additionals }));
+    expect(response.answers).toEqual([]);
+    expect(response.additionals).toMatchObject([{ type: 'OPT', extendedRcode: 1, ednsVersion: 0 }]);
+  });
+
   it('responses are left alone', async () => {
     const { port } = await serve();
     const socket = createSocket('udp4');
