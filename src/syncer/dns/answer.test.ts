@@ -141,7 +141,7 @@ describe('a Service with a cluster IP', () => {
   it('has no service record of another protocol or port', () => {
     expect(ask(`_http._udp.${name}`, 'SRV')).toMatchObject(NXDOMAIN);
     expect(ask(`_smtp._tcp.${name}`, 'SRV')).toMatchObject(NXDOMAIN);
-    expect(ask(`_http._tcp.${name}`, 'A')).toMatchObject(NODATA);
+    expect(ask(`_http._tcp.${name}`, 'A').records).toEqual([`_http._tcp.${name} A 10.96.0.20`]);
   });
 
   it('has a name above its service records that exists, being an empty non-terminal', () => {
@@ -160,6 +160,15 @@ describe('a Service with a cluster IP', () => {
     expect(ask(`blue.${name}`).records).toEqual([`blue.${name} A 10.244.0.9`]);
     expect(ask(`green.${name}`)).toMatchObject(NXDOMAIN);
     expect(ask(`a.blue.${name}`)).toMatchObject(NXDOMAIN);
+  });
+});
+
+describe('an endpoint', () => {
+  it('has service records of its own ports', () => {
+    const name = 'blue.web.shop.svc.cluster.local';
+    expect(ask(name, 'SRV').records).toEqual([
+      `${name} SRV {priority:0,weight:100,port:8080,target:${name}}`,
+    ]);
   });
 });
 
