@@ -1,6 +1,8 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
 import { join } from 'node:path';
 import * as z from 'zod';
+import { customResourcesSchema, fromHostSchema } from './custom-resources.ts';
+import { dnsSchema } from './dns.ts';
 import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
 
 const list = z
@@ -9,6 +11,7 @@ const list = z
   .transform((text) => text.split(',').filter(Boolean));
 
 const names = z.array(z.string().min(1));
+const whichCopies = z.enum(['referenced', 'all']).default('referenced');
 
 /** The chart's values `sync`, which it hands on whole. */
 const syncSchema = z.strictObject({
@@ -26,6 +29,10 @@ const syncSchema = z.strictObject({
   serviceAccounts: z
     .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
     .prefault({}),
+  configMaps: whichCopies,
+  secrets: whichCopies,
+  fromHost: fromHostSchema,
+  customResources: customResourcesSchema,
 });
 
 const json = z.string().transform((text, context) => {
@@ -63,6 +70,8 @@ const runSchema = z.object({
   MAYFLY_HOSTS_IMAGE: z.string().default(''),
   /** Limits of containers on the host that have none: `memory=512Mi,cpu=1`. */
   MAYFLY_DEFAULT_LIMITS: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]+$/))),
+  /** What DNS answers by the operator's word, in JSON. */
+  MAYFLY_DNS: json.prefault('{}').pipe(dnsSchema),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** Addresses of this process's own pod. */
@@ -109,6 +118,7 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
       string,
       string
     >,
+    dns: env.MAYFLY_DNS,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

@@ -59,7 +59,44 @@ export interface SyncOptions {
   runtimeClasses: readonly string[];
   priorityClasses: readonly string[];
   serviceAccounts: { enabled: boolean; annotations: readonly string[] };
+  /** Which reach the host: those that a synced object refers to, or all of them. */
+  configMaps: 'referenced' | 'all';
+  secrets: 'referenced' | 'all';
+  /** Objects of the host that are shown inside. */
+  fromHost: { configMaps: readonly Mapping[]; secrets: readonly Mapping[] };
+  customResources: readonly CustomResource[];
 }
+
+/** One object of the host and what it is inside. */
+export interface Mapping {
+  from: Required<ObjectName>;
+  to: Required<ObjectName>;
+}
+
+interface CustomResourceType {
+  group: string;
+  version: string;
+  plural: string;
+  kind: string;
+  statusBack: boolean;
+}
+
+/** A kind that the operator vouches for: its whole `spec` reaches the host. */
+export interface CustomResourceToHost extends CustomResourceType {
+  direction: 'toHost';
+  /** Fields with the name of another object: `spec.rules[*].secretName`. */
+  references: readonly { path: string; kind: string }[];
+  /** Fields with a selector of pods. */
+  selectors: readonly string[];
+}
+
+export interface CustomResourceFromHost extends CustomResourceType {
+  direction: 'fromHost';
+  /** Absent: the kind is cluster-scoped. */
+  namespace?: { from: string; to: string };
+}
+
+export type CustomResource = CustomResourceToHost | CustomResourceFromHost;
 
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
@@ -162,6 +199,8 @@ export type Side = 'virtual' | 'host';
 
 export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
+export type When = 'always' | 'referenced';
+
 export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
   /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
@@ -171,7 +210,7 @@ export interface SyncedKind<T extends KubeObject> {
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */
-  readonly when: 'always' | 'referenced';
+  readonly when: When | ((options: SyncOptions) => When);
   /**
    * The host object without name and marks (the engine adds them: `onHost`), built from listed fields only.
    * Undefined: this object has no copy on the host.

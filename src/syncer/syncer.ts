@@ -12,7 +12,10 @@ import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
+import { installDefinitions } from './custom-resource-definitions.ts';
+import { followHostServices } from './dns/host-services.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
+import type { DnsRules } from './dns/rules.ts';
 import { createDnsServer } from './dns/server.ts';
 import { createAllowList } from './egress/allow-list.ts';
 import { createEgressGate } from './egress/gate.ts';
@@ -20,6 +23,7 @@ import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
 import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
+import { customKinds, customUpwardKinds } from './kinds/custom-resources/kinds.ts';
 import { keepNodeLeases } from './kinds/nodes/leases.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
@@ -42,6 +46,7 @@ export interface SyncerDeps {
   profile: IsolationProfile;
   network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
   sync: SyncOptions;
+  dns: DnsRules;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
@@ -91,8 +96,11 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
-        upwardKinds: UPWARD_KINDS,
+        kinds: [
+          ...KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
+          ...customKinds(deps.sync.customResources),
+        ],
+        upwardKinds: [...UPWARD_KINDS, ...customUpwardKinds(deps.sync.customResources)],
         host,
         virtual,
         facts,
@@ -139,6 +147,9 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           ttlSeconds: DNS_TTL_SECONDS,
           serial: Math.floor(clock.nowMs() / 1000),
         },
+        rules: deps.dns,
+        hostServiceAddresses: followHostServices(deps.dns, engine),
+        deniedCidrs: deps.network.deniedCidrs,
         stores: stores.virtual,
         hasSynced: engine.hasSynced,
         upstreams: deps.upstreams,
@@ -190,7 +201,16 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       );
       try {
         await Promise.all(
-          [serving, leases, engine.run(running), reservations.run(running)].map((part) =>
+          [
+            serving,
+            leases,
+            engine.run(running),
+            reservations.run(running),
+            installDefinitions(
+              { host, virtual, resources: deps.sync.customResources, logger, clock },
+              running,
+            ),
+          ].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);
