@@ -38,6 +38,7 @@ describe('the configuration of a syncer', () => {
         priorityClasses: [],
         serviceAccounts: { enabled: false, annotations: [] },
       },
+      maxDepth: 2,
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
       certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },

@@ -55,6 +55,8 @@ const runSchema = z.object({
   MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
+  /** How many virtual clusters may stand within each other. */
+  MAYFLY_MAX_DEPTH: z.coerce.number().int().min(1).max(9).default(2),
   /** Addresses of this process's own pod. */
   MAYFLY_POD_IPS: list.pipe(z.array(z.union([z.ipv4(), z.ipv6()])).min(1)),
   /** With the port of the host's API, as a kubelet sets them. */
@@ -95,6 +97,7 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     },
     sync: env.MAYFLY_SYNC,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
+    maxDepth: env.MAYFLY_MAX_DEPTH,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],
     certificates: {

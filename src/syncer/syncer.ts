@@ -23,6 +23,7 @@ import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
+import { publishNesting, readNesting } from './nesting.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
 
@@ -46,7 +47,10 @@ export interface SyncerDeps {
   webhookHosts: readonly string[];
   /** Addresses of this process's own pod. */
   podIps: readonly string[];
+  /** Whom to ask for names outside, unless this is a virtual cluster within another. */
   upstreams: readonly Upstream[];
+  /** How many virtual clusters may stand within each other, this one included. */
+  maxDepth: number;
   /** Where the API server finds the sockets of its egress selectors. */
   socketFolder: string;
   ports: { dns: number; status: number };
@@ -61,6 +65,7 @@ export interface Syncer {
 }
 
 const API_TARGET_PORT = 6443;
+const DNS_PORT = 53;
 const DNS_TTL_SECONDS = 5;
 const PREPARE = { backoff: { baseMs: 200, maxMs: 10_000 }, attempts: Number.POSITIVE_INFINITY };
 
@@ -75,6 +80,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       // What ends one part ends all: a syncer is whole or is started again.
       const failure = new AbortController();
       const running = AbortSignal.any([signal, failure.signal]);
+      const nesting = await readNesting({ host, maxDepth: deps.maxDepth, clock }, running);
       const [facts, readsHostWide] = await Promise.all([
         readClusterFacts(
           { ...deps, network: { ...deps.network, controlPlaneAddresses: podIps }, host },
@@ -117,7 +123,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         },
         stores: stores.virtual,
         hasSynced: engine.hasSynced,
-        upstreams: deps.upstreams,
+        upstreams: nesting.upstreamDns ? [{ address: nesting.upstreamDns, port: DNS_PORT }] : deps.upstreams,
         logger,
         clock,
       });
@@ -134,7 +140,10 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         const api = { ...facts.api, targetPort: API_TARGET_PORT };
         const [podIp = ''] = podIps;
         await Promise.all([
-          register({ client: virtual, ca: certificates.ca, clock }, running).then(() => {
+          Promise.all([
+            register({ client: virtual, ca: certificates.ca, clock }, running),
+            publishNesting({ client: virtual, nesting, dns: facts.dns, clock }, running),
+          ]).then(() => {
             done.registered = true;
           }),
           bootstrapServices({ client: virtual, api, dns: facts.dns, podIp, clock }, running).then(() => {
