@@ -1,12 +1,20 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
-import { join } from 'node:path';
 import { z } from 'zod';
-import { type ProcessEnvironment, parseEnvironment, readSecretFile } from './environment.ts';
+import { type ProcessEnvironment, parseEnvironment } from './environment.ts';
 
 const list = z
   .string()
   .default('')
   .transform((text) => text.split(',').filter(Boolean));
+
+const UNIT_MS = { s: 1000, m: 60_000, h: 3600_000, d: 24 * 3600_000 };
+/** A whole number and its unit, in milliseconds. */
+const duration = z.string().transform((text, context) => {
+  const [, amount, unit] = /^([1-9][0-9]*)([smhd])$/.exec(text) ?? [];
+  if (unit !== undefined) return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  context.addIssue({ code: 'custom', message: 'is no duration such as 365d, 12h, 30m or 90s' });
+  return z.NEVER;
+});
 
 const names = z.array(z.string().min(1));
 
@@ -40,6 +48,10 @@ const shared = {
   /** Of the host. Absent: the service account of the pod. */
   MAYFLY_HOST_KUBECONFIG_FILE: z.string().optional(),
   MAYFLY_CERTIFICATES_FOLDER: z.string().default('/etc/mayfly/certificates'),
+  /** Of the server and client certificates. */
+  MAYFLY_CERTIFICATES_LIFETIME: duration.prefault('365d'),
+  /** More names and addresses that the API server answers to. */
+  MAYFLY_CERTIFICATES_EXTRA_NAMES: list,
 };
 
 const runSchema = z.object({
@@ -53,6 +65,8 @@ const runSchema = z.object({
   MAYFLY_DENIED_CIDRS: list.pipe(z.array(z.union([z.cidrv4(), z.cidrv6()]))),
   /** What is synced by option, in JSON. */
   MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
+  /** The folders of all containers, to put renewed certificates into. Absent: they are somebody else's to renew. */
+  MAYFLY_ALL_CERTIFICATES_FOLDER: z.string().optional(),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** How many virtual clusters may stand within each other. */
@@ -63,13 +77,7 @@ const runSchema = z.object({
   KUBERNETES_SERVICE_HOST: z.string().optional(),
 });
 
-const certificatesSchema = z.object({
-  ...shared,
-  MAYFLY_CERTIFICATES_LIFETIME_DAYS: z.coerce.number().int().positive().default(365),
-  MAYFLY_CERTIFICATES_EXTRA_NAMES: list,
-});
-
-const DAY_MS = 24 * 3600_000;
+const certificatesSchema = z.object(shared);
 
 function sharedConfig(env: z.infer<z.ZodObject<typeof shared>>) {
   return {
@@ -78,15 +86,14 @@ function sharedConfig(env: z.infer<z.ZodObject<typeof shared>>) {
     hostNamespace: env.MAYFLY_NAMESPACE,
     hostKubeconfigFile: env.MAYFLY_HOST_KUBECONFIG_FILE,
     certificatesFolder: env.MAYFLY_CERTIFICATES_FOLDER,
+    lifetimeMs: env.MAYFLY_CERTIFICATES_LIFETIME,
+    extraNames: env.MAYFLY_CERTIFICATES_EXTRA_NAMES,
   };
 }
 
 /** @throws InvalidInputError `InvalidConfiguration` */
-export async function loadSyncerConfig(environment: ProcessEnvironment) {
+export function loadSyncerConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(runSchema, environment);
-  const file = (name: string) =>
-    readSecretFile('MAYFLY_CERTIFICATES_FOLDER', join(env.MAYFLY_CERTIFICATES_FOLDER, name));
-  const pair = async (name: string) => ({ cert: await file(`${name}.crt`), key: await file(`${name}.key`) });
   return {
     ...sharedConfig(env),
     virtualKubeconfigFile: env.MAYFLY_VIRTUAL_KUBECONFIG_FILE,
@@ -100,21 +107,12 @@ export async function loadSyncerConfig(environment: ProcessEnvironment) {
     maxDepth: env.MAYFLY_MAX_DEPTH,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],
-    certificates: {
-      ca: await file('ca.crt'),
-      syncer: await pair('syncer'),
-      kubelet: await pair('kubelet'),
-      webhook: await pair('webhook'),
-    },
+    allCertificatesFolder: env.MAYFLY_ALL_CERTIFICATES_FOLDER,
   };
 }
 
 /** @throws InvalidInputError `InvalidConfiguration` */
 export function loadCertificatesConfig(environment: ProcessEnvironment) {
   const env = parseEnvironment(certificatesSchema, environment);
-  return {
-    ...sharedConfig(env),
-    lifetimeMs: env.MAYFLY_CERTIFICATES_LIFETIME_DAYS * DAY_MS,
-    extraNames: env.MAYFLY_CERTIFICATES_EXTRA_NAMES,
-  };
+  return sharedConfig(env);
 }

@@ -1,6 +1,7 @@
 // The syncer of one virtual cluster, put together: the engine, what the virtual API server dials, DNS, and what has to be in
 // the virtual cluster before it is usable.
 import { isIPv6 } from 'node:net';
+import type { SyncerCertificates } from '../certificates/rotation.ts';
 import { createKubeClient } from '../kube/client.ts';
 import type { KubeTransport } from '../kube/transport.ts';
 import { retry } from '../lib/backoff.ts';
@@ -27,12 +28,6 @@ import { publishNesting, readNesting } from './nesting.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
 
-/** PEM. */
-interface CertificatePair {
-  cert: string;
-  key: string;
-}
-
 export interface SyncerDeps {
   cluster: string;
   hostNamespace: string;
@@ -43,7 +38,12 @@ export interface SyncerDeps {
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
   hostApiAddresses: readonly string[];
-  certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
+  certificates: SyncerCertificates;
+  /** Until the signal aborts, hands certificates that are to be used from then on. Absent: they stay what they are. */
+  keepCertificates(
+    use: (certificates: SyncerCertificates, signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
   webhookHosts: readonly string[];
   /** Addresses of this process's own pod. */
   podIps: readonly string[];
@@ -153,6 +153,13 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         logger.info('the virtual cluster is usable');
       }
 
+      async function useCertificates({ ca, syncer, ...own }: SyncerCertificates, signal: AbortSignal) {
+        deps.virtual.renew({ ca, ...syncer });
+        kubelet.renew({ ...own.kubelet, clientCa: ca });
+        admission.renew(own.webhook);
+        await register({ client: virtual, ca, clock }, signal);
+      }
+
       /** An API server that is only coming up refuses for many reasons; none is worth ending what runs already. */
       const isRetryable = (error: unknown) => {
         logger.warn({ reason: errorMessage(error) }, 'the virtual cluster is not prepared yet');
@@ -171,7 +178,12 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
       try {
         await Promise.all(
-          [preparing, engine.run(running), reservations.run(running)].map((part) =>
+          [
+            preparing,
+            engine.run(running),
+            reservations.run(running),
+            deps.keepCertificates(useCertificates, running),
+          ].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);

@@ -79,3 +79,10 @@
 - name: MAYFLY_LOG_LEVEL
   value: {{ .Values.syncer.logLevel }}
 {{- end -}}
+
+{{- define "virtual-cluster.certificatesEnvironment" -}}
+- name: MAYFLY_CERTIFICATES_LIFETIME
+  value: {{ .Values.certificates.lifetime }}
+- name: MAYFLY_CERTIFICATES_EXTRA_NAMES
+  value: {{ .Values.certificates.extraNames | join "," | quote }}
+{{- end -}}
