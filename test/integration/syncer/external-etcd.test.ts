@@ -120,15 +120,16 @@ test('waits out an etcd that is full, says why, and goes on when there is space 
   });
   expect(await restarts()).toEqual(before);
 
-  // As etcd's own documentation says: compact, defragment, disarm.
-  const { header } = await etcd.call<{ header: { revision: string } }>('/v3/kv/range', { key: base64('-') });
+  // As etcd's own documentation says: delete, compact, defragment, disarm.
   for (let index = 0; index < written; index += 1) {
     const key = `/mayfly/${place.namespace}/${CLUSTER}/configmaps/default/filler-${index}`;
     await etcd.call('/v3/kv/deleterange', { key: base64(key) });
   }
-  await etcd.call('/v3/kv/compaction', { revision: String(Number(header.revision)), physical: true });
+  const { header } = await etcd.call<{ header: { revision: string } }>('/v3/kv/range', { key: base64('-') });
+  await etcd.call('/v3/kv/compaction', { revision: header.revision, physical: true });
   await etcd.call('/v3/maintenance/defragment', {});
-  await etcd.call('/v3/maintenance/alarm', { action: 'DEACTIVATE', alarm: 'NOSPACE' });
+  const { alarms } = await etcd.call<{ alarms: object[] }>('/v3/maintenance/alarm', { action: 'GET' });
+  for (const alarm of alarms) await etcd.call('/v3/maintenance/alarm', { action: 'DEACTIVATE', ...alarm });
   await eventually(() => runs('third').then(() => true), within('pods run again'));
   expect(await restarts()).toEqual(before);
 });
