@@ -67,6 +67,8 @@ const runSchema = z.object({
   MAYFLY_SYNC: json.prefault('{}').pipe(syncSchema),
   /** The folders of all containers, to put renewed certificates into. Absent: they are somebody else's to renew. */
   MAYFLY_ALL_CERTIFICATES_FOLDER: z.string().optional(),
+  /** On the volume of the store. Absent: the store is not in this pod. */
+  MAYFLY_STORE_FOLDER: z.string().optional(),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** How many virtual clusters may stand within each other. */
@@ -104,6 +106,7 @@ export function loadSyncerConfig(environment: ProcessEnvironment) {
     },
     sync: env.MAYFLY_SYNC,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
+    storeFolder: env.MAYFLY_STORE_FOLDER,
     maxDepth: env.MAYFLY_MAX_DEPTH,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],

@@ -27,6 +27,7 @@ import { createKubeletServer } from './kubelet/server.ts';
 import { publishNesting, readNesting } from './nesting.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
+import { createStoreSpace, readVolumeSpace } from './store-space.ts';
 
 export interface SyncerDeps {
   cluster: string;
@@ -45,6 +46,8 @@ export interface SyncerDeps {
     signal: AbortSignal,
   ): Promise<void>;
   webhookHosts: readonly string[];
+  /** On the volume of the store. Absent: the store is not in this pod. */
+  storeFolder: string | undefined;
   /** Addresses of this process's own pod. */
   podIps: readonly string[];
   /** Whom to ask for names outside, unless this is a virtual cluster within another. */
@@ -127,12 +130,23 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         logger,
         clock,
       });
+      const { storeFolder } = deps;
+      const space =
+        storeFolder === undefined
+          ? undefined
+          : createStoreSpace({
+              client: virtual,
+              readSpace: () => readVolumeSpace(storeFolder),
+              clock,
+              logger,
+            });
       const status = createStatusServer({
         metrics,
         readiness: {
           synced: engine.hasSynced,
           registered: () => done.registered,
           services: () => done.bootstrapped,
+          storeRoom: () => space?.hasRoom ?? true,
         },
       });
 
@@ -183,6 +197,8 @@ export function createSyncer(deps: SyncerDeps): Syncer {
             engine.run(running),
             reservations.run(running),
             deps.keepCertificates(useCertificates, running),
+            // The policy waits until the API server is there.
+            preparing.then(() => space?.run(running)),
           ].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
