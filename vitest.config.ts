@@ -7,7 +7,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host}/**/*.test.ts'],
+          // Ten times what the slowest takes on an idle machine: others may be at work on it.
+          testTimeout: 20_000,
+          include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host,conformance}/**/*.test.ts'],
         },
       },
       {

@@ -1,5 +1,5 @@
 // An environment as the API shows it, and what may be asked for. The contract with every client of ours and of others.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A DNS label that begins with a letter. */
 export const environmentName = z

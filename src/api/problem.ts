@@ -1,5 +1,5 @@
 // How every refusal looks: application/problem+json (RFC 9457), with a code for machines.
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 

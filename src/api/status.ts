@@ -1,5 +1,5 @@
 // What the probes of the service answer.
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const health = z.object({ status: z.literal('ok') }).meta({ id: 'Health' });
 

@@ -1,5 +1,5 @@
 // What a webhook delivery is answered with.
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const deliveryReceipt = z
   .object({

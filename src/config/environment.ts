@@ -1,6 +1,6 @@
 // How a process reads its configuration: environment variables through a zod schema, secrets from the files they name.
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { errorMessage, InvalidInputError } from '../lib/errors.ts';
 
 export type ProcessEnvironment = Record<string, string | undefined>;

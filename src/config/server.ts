@@ -1,7 +1,7 @@
 // What the server is told from outside. Durations are in seconds in the environment and in milliseconds in the program.
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InvalidInputError } from '../lib/errors.ts';
 import {
   httpUrl,

@@ -22,8 +22,16 @@ describe('the configuration of a syncer', () => {
       maxDepth: 2,
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
+      defaultLimits: {},
       certificatesFolder: '/etc/mayfly/certificates',
     });
+  });
+
+  it('reads which nodes are to be shown', () => {
+    const nodes = { mode: 'selector', selector: { 'a.example/team': 'x', zone: '' } };
+    const given = { MAYFLY_SYNC: JSON.stringify({ nodes }) };
+    expect(loadSyncerConfig(environment).sync.nodes).toEqual({ mode: 'used', selector: {} });
+    expect(loadSyncerConfig({ ...environment, ...given }).sync.nodes).toEqual(nodes);
   });
 
   it.each([
@@ -34,6 +42,7 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_SYNC', 'all'],
     ['MAYFLY_SYNC', '{"everything":true}'],
     ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
+    ['MAYFLY_SYNC', '{"nodes":{"mode":"none"}}'],
     ['MAYFLY_MAX_DEPTH', '0'],
     ['MAYFLY_CERTIFICATES_LIFETIME', 'a year'],
   ])('refuses %s=%s by name', (variable, value) => {

@@ -1,5 +1,5 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ProcessEnvironment, parseEnvironment } from './environment.ts';
 
 const list = z
@@ -25,6 +25,12 @@ const syncSchema = z.strictObject({
   ingressClasses: names.default(['*']),
   runtimeClasses: names.default([]),
   priorityClasses: names.default([]),
+  nodes: z
+    .strictObject({
+      mode: z.enum(['used', 'all', 'selector']).default('used'),
+      selector: z.record(z.string(), z.string()).default({}),
+    })
+    .prefault({}),
   serviceAccounts: z
     .strictObject({ enabled: z.boolean().default(false), annotations: names.default([]) })
     .prefault({}),
@@ -69,6 +75,10 @@ const runSchema = z.object({
   MAYFLY_ALL_CERTIFICATES_FOLDER: z.string().optional(),
   /** On the volume of the store. Absent: the store is not in this pod. */
   MAYFLY_STORE_FOLDER: z.string().optional(),
+  /** Empty: the files /etc/hosts of pods are the host kubelet's. */
+  MAYFLY_HOSTS_IMAGE: z.string().default(''),
+  /** Limits of containers on the host that have none: `memory=512Mi,cpu=1`. */
+  MAYFLY_DEFAULT_LIMITS: list.pipe(z.array(z.string().regex(/^[^=]+=[^=]+$/))),
   /** External admission webhooks that the virtual API server may dial. */
   MAYFLY_WEBHOOK_HOSTS: list,
   /** How many virtual clusters may stand within each other. */
@@ -105,6 +115,11 @@ export function loadSyncerConfig(environment: ProcessEnvironment) {
       deniedCidrs: env.MAYFLY_DENIED_CIDRS,
     },
     sync: env.MAYFLY_SYNC,
+    hostsImage: env.MAYFLY_HOSTS_IMAGE || undefined,
+    defaultLimits: Object.fromEntries(env.MAYFLY_DEFAULT_LIMITS.map((limit) => limit.split('='))) as Record<
+      string,
+      string
+    >,
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     storeFolder: env.MAYFLY_STORE_FOLDER,
     maxDepth: env.MAYFLY_MAX_DEPTH,

@@ -1,5 +1,5 @@
 // What the worker is told from outside. Durations are in seconds in the environment and in milliseconds in the program.
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   httpUrl,
   type ProcessEnvironment,

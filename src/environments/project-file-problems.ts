@@ -1,6 +1,6 @@
 // Says where in `.mayfly.yaml` a mistake is: `.mayfly.yaml:9:5 deploy: unknown key "helmm", did you mean "helm"?`.
 import { type Document, isAlias, isMap, isNode, isPair, isScalar, isSeq, type LineCounter } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 export const PROJECT_FILE_NAME = '.mayfly.yaml';
 

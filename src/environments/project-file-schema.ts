@@ -1,5 +1,5 @@
 // What may stand in `.mayfly.yaml`, version 1, as zod schemas. A key that is not here is a mistake, and is answered as one.
-import { z } from 'zod';
+import * as z from 'zod';
 import { isExposeName } from './names.ts';
 import { suggestion } from './project-file-suggestion.ts';
 import { type JsonValue, placeholderProblem } from './project-file-variables.ts';

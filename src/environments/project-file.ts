@@ -1,7 +1,7 @@
 // `.mayfly.yaml`: what a repository says about its previews. Pure: text in, a typed value or every mistake with its place
 // out.
 import { LineCounter, parseDocument } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { errorMessage, InvalidInputError } from '../lib/errors.ts';
 import { describeIssue, PROJECT_FILE_NAME, problemLines } from './project-file-problems.ts';
 import { expandDottedKeys, projectFileSchema } from './project-file-schema.ts';

@@ -1,6 +1,6 @@
 // Turns a verified delivery into a hint: which pull request to look at again. It never carries a decision, because
 // deliveries are late, repeated and out of order.
-import { z } from 'zod';
+import * as z from 'zod';
 import { InvalidInputError } from '../lib/errors.ts';
 
 export interface Delivery {

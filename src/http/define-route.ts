@@ -1,5 +1,5 @@
 // What a route is. Its schemas validate what comes in and describe the API; its handler sees neither request nor response.
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Principal } from '../environments/authorize.ts';
 
 type Schema = z.ZodType | undefined;

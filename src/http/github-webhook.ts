@@ -1,7 +1,7 @@
 // POST /v1/webhooks/github: the one handler that sees raw bytes. Verify, note the delivery, queue a hint, answer.
 import express, { type RequestHandler } from 'express';
 import { Counter } from 'prom-client';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { deliveryReceipt } from '../api/webhook.ts';
 import type { DeliveryHint } from '../github/parse-delivery.ts';
 import { parseDelivery } from '../github/parse-delivery.ts';

@@ -1,7 +1,7 @@
 // Puts a route into Express: authenticates, validates, calls the handler and writes what it returns.
 import { once } from 'node:events';
 import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Authenticator } from './authenticate.ts';
 import type { Route, RouteInput, RouteResponse, ServerSentEvent } from './define-route.ts';
 import { HttpError, InvalidRequestError } from './problem.ts';

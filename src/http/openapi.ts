@@ -1,5 +1,5 @@
 // The description of the API, made from the routes themselves: it cannot say anything else than what they do.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PROBLEM_MEDIA_TYPE, problem } from '../api/problem.ts';
 import type { ResponseSpec, Route } from './define-route.ts';
 

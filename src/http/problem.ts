@@ -1,6 +1,6 @@
 // From an error to a problem: the one place where our errors become HTTP statuses.
 import { STATUS_CODES } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Problem } from '../api/problem.ts';
 import { KubeError } from '../kube/errors.ts';
 import {

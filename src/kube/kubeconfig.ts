@@ -1,6 +1,6 @@
 // Reads a kubeconfig. Apart from connection.ts because the syncer, which must stay small, never needs a YAML parser.
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InvalidInputError } from '../lib/errors.ts';
 import type { KubeConnection } from './connection.ts';
 

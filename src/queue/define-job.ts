@@ -1,5 +1,5 @@
 // What a job is: a name, the shape of its payload, how often and how long it is tried. Payloads carry names, never secrets.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Backoff } from '../lib/backoff.ts';
 import { InvalidInputError } from '../lib/errors.ts';
 

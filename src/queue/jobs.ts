@@ -1,5 +1,5 @@
 // The jobs there are. Both are hints to look at something again: what to do is decided from what is read then.
-import { z } from 'zod';
+import * as z from 'zod';
 import { defineJob } from './define-job.ts';
 
 const MINUTE_MS = 60_000;

@@ -19,6 +19,8 @@ export interface FactsOptions {
   profile: IsolationProfile;
   network: NetworkFacts;
   sync: SyncOptions;
+  hostsImage?: string;
+  defaultLimits?: Readonly<Record<string, string>>;
   clock: Clock;
 }
 
@@ -47,6 +49,8 @@ export async function readClusterFacts(options: FactsOptions, signal: AbortSigna
       cluster,
       hostNamespace,
       profile,
+      hostsImage: options.hostsImage,
+      defaultLimits: options.defaultLimits,
       owner: { apiVersion: 'v1', kind: 'ConfigMap', name, uid, blockOwnerDeletion: false },
       api: { clusterIp: api, port: API_PORT },
       dns: { clusterIp: dns, domain: DOMAIN },

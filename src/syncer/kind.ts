@@ -18,10 +18,16 @@ import {
   isOwnKey,
   placeLabels,
 } from './names.ts';
-import type { IngressClass, NetworkPolicy, Service } from './objects.ts';
+import type { IngressClass, NetworkPolicy, Node, Service } from './objects.ts';
 
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
+
+/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with the labels of `selector`. */
+export interface NodeSelection {
+  mode: 'used' | 'all' | 'selector';
+  selector: Readonly<Record<string, string>>;
+}
 
 /** What stands around the network of the workloads, whatever policies they have inside. */
 export interface NetworkFacts {
@@ -47,6 +53,7 @@ export interface SyncOptions {
     /** As of Ingresses. */
     hosts: readonly string[];
   };
+  nodes: NodeSelection;
   /** Names of classes of the host that are shown and may be used inside, `*` for all. */
   ingressClasses: readonly string[];
   runtimeClasses: readonly string[];
@@ -69,6 +76,10 @@ export interface ClusterFacts {
   workloadServiceAccount: string;
   network: NetworkFacts;
   sync: SyncOptions;
+  /** The image, with a shell, that writes /etc/hosts of pods with a subdomain. Absent: those have their short name only. */
+  hostsImage?: string;
+  /** The limits that the chart's LimitRange gives containers on the host that have none. */
+  defaultLimits?: Readonly<Record<string, string>>;
 }
 
 /** All that a translator may know besides its input: facts, and look-ups in the local stores. */
@@ -83,6 +94,8 @@ export interface TranslationContext extends ClusterFacts {
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
   /** A virtual object of a kind that is synced in either direction. */
   find<T extends KubeObject>(reference: Reference): T | undefined;
+  /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
+  markedNodes(): readonly Node[];
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
@@ -124,10 +137,15 @@ export type Step<T> =
   | { do: 'delete-virtual'; gracePeriodSeconds?: number; confirm?: boolean }
   /** The host has placed the pod: its Node is made to exist inside, then the virtual pod is bound to it. */
   | { do: 'bind'; node: string }
-  /** A write that the host API takes through a sub-resource only. */
-  | { do: 'write-host'; subresource: string; object: T }
   /** What becomes of the virtual object where the host has none. */
   | { do: 'write-virtual'; subresource: string; object: T };
+
+/** A part of a host object that its API changes through a sub-resource only, and not while the object is created. */
+export interface Subresource<T> {
+  readonly name: string;
+  /** `host` as it has to become, or `host` itself. Only what may be on the host is put there; what may not is a notice. */
+  toHost(host: T, virtual: T, context: TranslationContext): T;
+}
 
 /** What else to look at again when an object changes. */
 export interface Observation {
@@ -162,6 +180,7 @@ export interface SyncedKind<T extends KubeObject> {
   toHost(virtual: T, context: TranslationContext): T | undefined;
   /** `host` with everything of `desired` that we own and that may change; fields of the host's own are kept. */
   merge(host: T, desired: T): T;
+  readonly subresources?: readonly Subresource<T>[];
   /** `virtual` with what flows back: status, assigned fields. */
   toVirtual?(host: T, virtual: T, context: TranslationContext): T;
   /** `host` with the part of its status that the virtual side decides. */
@@ -180,6 +199,10 @@ export interface SyncedKind<T extends KubeObject> {
   /** Changes of other objects that concern objects of this kind; its own of both sides and its references are a matter of course. */
   readonly observes?: readonly Observation[];
   notices?(virtual: T, context: TranslationContext): readonly Notice[];
+  /** Whether an event about something inside the object is told, by the event's `fieldPath`. Default: it is. */
+  tellsEventsOf?(virtual: T, fieldPath: string): boolean;
+  /** The time that a host object has to end, once its virtual one is gone for good. Default: the host's. */
+  readonly orphanGraceSeconds?: number;
 }
 
 /** Marks a translated object as the copy of `virtual`: name, place, owner and the annotations that say whose it is. */

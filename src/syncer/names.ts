@@ -23,17 +23,24 @@ export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
 export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
+/** On a virtual Node: which of its labels and taints the host has given it; all others are the tenant's own. */
+export const ANNOTATION_HOST_FIELDS = 'mayfly.dev/host-fields';
 /** On a host Service made by admission before its virtual Service exists: when (RFC 3339). */
 export const ANNOTATION_RESERVED_AT = 'mayfly.dev/reserved-at';
 /** On a host Secret of ServiceAccount tokens: the virtual pod (`namespace/name`) that mounts it. */
 export const ANNOTATION_TOKENS_OF = 'mayfly.dev/tokens-of';
 /** On a host Secret of ServiceAccount tokens: when the first of them is to be renewed (RFC 3339). */
 export const ANNOTATION_RENEW_AT = 'mayfly.dev/renew-at';
+/** The node that the tokens of a Secret name. */
+export const ANNOTATION_TOKENS_NODE = 'mayfly.dev/tokens-node';
 /** On host pods whose downward API asks for it: the ServiceAccount inside. */
 export const ANNOTATION_SERVICE_ACCOUNT = 'mayfly.dev/service-account';
 /** On host pods, for downward API volumes: all virtual labels and all virtual annotations, in the kubelet's format. */
 export const ANNOTATION_ALL_LABELS = 'mayfly.dev/virtual-labels';
 export const ANNOTATION_ALL_ANNOTATIONS = 'mayfly.dev/virtual-annotations';
+/** On host pods: digests of the images and resources that they were last asked to have. */
+export const ANNOTATION_ASKED_IMAGES = 'mayfly.dev/asked-images';
+export const ANNOTATION_ASKED_RESOURCES = 'mayfly.dev/asked-resources';
 
 const LABEL_PREFIX = 'l.mayfly.dev/';
 const ANNOTATION_PREFIX = 'a.mayfly.dev/';

@@ -32,6 +32,7 @@ export type PodStatus = NonNullable<Pod['status']>;
 export type PodCondition = NonNullable<PodStatus['conditions']>[number];
 export type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
 export type Container = PodSpec['containers'][number];
+export type EphemeralContainer = NonNullable<PodSpec['ephemeralContainers']>[number];
 export type EnvVar = NonNullable<Container['env']>[number];
 export type Volume = NonNullable<PodSpec['volumes']>[number];
 export type VolumeProjection = NonNullable<NonNullable<Volume['projected']>['sources']>[number];

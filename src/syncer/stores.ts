@@ -4,6 +4,7 @@ import { objectKey } from '../kube/resource.ts';
 import type { ReadStore, Store } from '../kube/store.ts';
 import { createStore, withoutManagedFields } from '../kube/store.ts';
 import type { Reference, SyncedKind } from './kind.ts';
+import { isMarkedByTenant } from './kinds/nodes/of-tenant.ts';
 import { kindId, kindKey, virtualKeyOf } from './names.ts';
 import type { EndpointSlice, Namespace, Node, Pod, Secret, Service } from './objects.ts';
 
@@ -25,11 +26,15 @@ export const INDEX = {
   byInternalIp: 'byInternalIp',
   /** Host claims by the volume that they have. */
   byVolume: 'byVolume',
+  /** Virtual Nodes with labels, taints or a cordon of the tenant's: all under `MARKED`. */
+  byTenantMarks: 'byTenantMarks',
   /** Virtual endpoint slices by their Service: `namespace/name`. */
   byService: 'byService',
   /** Virtual endpoint slices by each address of their endpoints. */
   byAddress: 'byAddress',
 } as const;
+
+export const MARKED = 'marked';
 
 /** What the network parts of the syncer read. */
 export interface SyncerStores {
@@ -85,6 +90,7 @@ export function createNodeStore(): Store<Node> {
     indexers: {
       [INDEX.byInternalIp]: ({ status }) =>
         (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address),
+      [INDEX.byTenantMarks]: (node) => (isMarkedByTenant(node) ? [MARKED] : []),
     },
     transform: ({ metadata, spec, status }) => {
       const { images: _, volumesInUse: __, volumesAttached: ___, ...kept } = status ?? {};

@@ -24,6 +24,9 @@ import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
 import { createKubeletServer } from './kubelet/server.ts';
+import { createMetricsRegistration } from './metrics/registration.ts';
+import { createMetricsServer } from './metrics/server.ts';
+import { createUsageReader } from './metrics/usage.ts';
 import { publishNesting, readNesting } from './nesting.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
@@ -45,6 +48,10 @@ export interface SyncerDeps {
     use: (certificates: SyncerCertificates, signal: AbortSignal) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Writes /etc/hosts of pods with a subdomain. */
+  hostsImage?: string;
+  /** Of the chart's LimitRange. */
+  defaultLimits?: Readonly<Record<string, string>>;
   webhookHosts: readonly string[];
   /** On the volume of the store. Absent: the store is not in this pod. */
   storeFolder: string | undefined;
@@ -104,6 +111,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         metrics: createEngineMetrics(metrics),
       });
       const { stores } = engine;
+      const usage = createUsageReader({ host, facts, stores });
+      const metricsApi = createMetricsServer({
+        tls: certificates.webhook,
+        usage,
+        nodes: stores.virtual.nodes,
+        logger,
+      });
+      const metricsRegistration = createMetricsRegistration({ client: virtual, usage, clock, logger });
       const kubelet = createKubeletServer({
         tls: { ...certificates.kubelet, clientCa: certificates.ca },
         stores,
@@ -112,12 +127,20 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           translateText: (text, hostPod, pod) =>
             createTeller(hostPod, pod, () => podReferences(pod), engine.context)(text),
         },
+        usage,
         logger,
       });
       const reservations = createReservations({ client: host, stores, facts, clock, logger });
       const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
       const allowList = createAllowList(deps.webhookHosts);
-      const egress = createEgressGate({ stores, allowList, kubelet, admission, logger });
+      const egress = createEgressGate({
+        stores,
+        allowList,
+        kubelet,
+        admission,
+        metrics: metricsApi,
+        logger,
+      });
       const dns = createDnsServer({
         zone: {
           domain: facts.dns.domain,
@@ -171,6 +194,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         deps.virtual.renew({ ca, ...syncer });
         kubelet.renew({ ...own.kubelet, clientCa: ca });
         admission.renew(own.webhook);
+        metricsApi.renew(own.webhook);
         await register({ client: virtual, ca, clock }, signal);
       }
 
@@ -190,10 +214,11 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         port: deps.ports.dns,
       });
       const preparing = retry(prepare, { ...PREPARE, isRetryable, signal: running, clock });
+      const serving = preparing.then(() => metricsRegistration.run(running));
       try {
         await Promise.all(
           [
-            preparing,
+            serving,
             engine.run(running),
             reservations.run(running),
             deps.keepCertificates(useCertificates, running),
@@ -209,6 +234,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         );
       } finally {
         admission.close();
+        metricsApi.close();
         await Promise.all([egress.close(), kubelet.close(), dnsServer.close(), status.close()]);
       }
     },

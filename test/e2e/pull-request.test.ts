@@ -37,6 +37,14 @@ function served(pull: PullRequest, commit: string): Promise<string> {
   );
 }
 
+/** The host's proxy may lead to the pod before for about a second after the newer one is ready. */
+function shows(url: string, text: string): Promise<true> {
+  return eventually(
+    async () => ((await mayfly.openPreview(`${url}/index.html`)).body === text ? true : undefined),
+    { what: `the page says ${text}`, timeoutMs: 10_000 },
+  );
+}
+
 function gone(name: string): Promise<true> {
   return mayfly.environmentWhen(
     name,
@@ -111,7 +119,7 @@ describe('a pull request', () => {
     const commit = await mayfly.github.push(pull, shopFiles('second version'));
     expect(await deliver('synchronize', pull)).toBe(202);
     expect(await served(pull, commit)).toBe(url);
-    expect((await mayfly.openPreview(`${url}/index.html`)).body).toBe('second version');
+    await shows(url, 'second version');
 
     await closePullRequest(pull);
     expect(await leftOnHost()).toEqual([]);
@@ -150,7 +158,7 @@ describe('a pull request', () => {
     }
     await Promise.all(commits.map(() => deliver('synchronize', pull)));
     const url = await served(pull, pull.headCommit);
-    expect((await mayfly.openPreview(`${url}/index.html`)).body).toBe('push 5');
+    await shows(url, 'push 5');
   });
 
   test('that cannot run is told which object fails and why, and is torn down cleanly', async () => {

@@ -10,20 +10,24 @@ export const KINE_VERSION = 'v0.17.5';
 export const LOCAL_PATH_PROVISIONER_VERSION = 'v0.0.30';
 export const COREDNS_VERSION = 'v1.12.4';
 
-interface Build {
+/** How a program is built. */
+export interface Build {
   readonly name: string;
-  /** Folder of the Go module under go/. */
-  readonly module: string;
+  /** Folder of the Go module that says which versions are taken. */
+  readonly moduleDir: string;
   /** Package to build. */
   readonly target: string;
+  /** Files of the module that go into the program. */
   readonly sources: readonly string[];
+  /** The program is the package's tests. */
+  readonly test?: boolean;
   readonly cgo?: boolean;
   readonly tags?: string;
   readonly linkerFlags?: string;
 }
 
 /** Stamps that make every component report the version it was built from. */
-const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']
+export const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']
   .flatMap((variables) => [
     `-X ${variables}.gitVersion=${KUBERNETES_VERSION}`,
     `-X ${variables}.gitMajor=1`,
@@ -32,10 +36,12 @@ const kubernetesStamps = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg
   ])
   .join(' ');
 
+const moduleDir = (name: string) => join(import.meta.dirname, 'go', name);
+
 const BUILDS = {
   kubernetes: {
     name: 'kubernetes',
-    module: 'kubernetes',
+    moduleDir: moduleDir('kubernetes'),
     target: '.',
     sources: ['main.go'],
     linkerFlags: kubernetesStamps,
@@ -44,21 +50,21 @@ const BUILDS = {
   // their memory and start times are those of the real ones.
   apiserver: {
     name: 'kube-apiserver',
-    module: 'kubernetes',
+    moduleDir: moduleDir('kubernetes'),
     target: 'k8s.io/kubernetes/cmd/kube-apiserver',
     sources: [],
     linkerFlags: kubernetesStamps,
   },
   controllerManager: {
     name: 'kube-controller-manager',
-    module: 'kubernetes',
+    moduleDir: moduleDir('kubernetes'),
     target: 'k8s.io/kubernetes/cmd/kube-controller-manager',
     sources: [],
     linkerFlags: kubernetesStamps,
   },
   kine: {
     name: 'kine',
-    module: 'kine',
+    moduleDir: moduleDir('kine'),
     target: 'github.com/k3s-io/kine',
     sources: [],
     cgo: true,
@@ -67,11 +73,11 @@ const BUILDS = {
   },
   localPathProvisioner: {
     name: 'local-path-provisioner',
-    module: 'local-path-provisioner',
+    moduleDir: moduleDir('local-path-provisioner'),
     target: 'github.com/rancher/local-path-provisioner',
     sources: [],
   },
-  coredns: { name: 'coredns', module: 'coredns', target: '.', sources: ['main.go'] },
+  coredns: { name: 'coredns', moduleDir: moduleDir('coredns'), target: '.', sources: ['main.go'] },
 } as const satisfies Record<string, Build>;
 
 export type Binaries = Readonly<Record<keyof typeof BUILDS, string>>;
@@ -88,21 +94,29 @@ const COMPONENTS = [
 ];
 
 const BUILD_TIMEOUT_MS = 60 * 60_000;
-const GO_MODULES = join(import.meta.dirname, 'go');
 
 /** Builds what is missing and returns the path of each program. */
 export async function buildBinaries(cache: string, progress: Progress): Promise<Binaries> {
-  const paths: Record<string, string> = {};
-  const goVersion = await findGo();
-  for (const [key, build] of Object.entries(BUILDS)) {
-    paths[key] = await buildProgram(build, goVersion, cache, progress);
-  }
-  return paths as Binaries;
+  return buildPrograms(BUILDS, cache, progress);
 }
 
 /** The host's program under the name of one of its components. */
 export function componentPath(binaries: Binaries, component: string): string {
   return join(binaries.kubernetes, '..', component);
+}
+
+/** Builds what is missing of any programs and returns the path of each. */
+export async function buildPrograms<Name extends string>(
+  builds: Readonly<Record<Name, Build>>,
+  cache: string,
+  progress: Progress,
+): Promise<Readonly<Record<Name, string>>> {
+  const paths: Record<string, string> = {};
+  const goVersion = await findGo();
+  for (const [key, build] of Object.entries<Build>(builds)) {
+    paths[key] = await buildProgram(build, goVersion, cache, progress);
+  }
+  return paths as Record<Name, string>;
 }
 
 async function findGo(): Promise<string> {
@@ -117,13 +131,12 @@ async function buildProgram(
   cache: string,
   progress: Progress,
 ): Promise<string> {
-  const moduleDir = join(GO_MODULES, build.module);
   const sources = await Promise.all(
-    ['go.mod', 'go.sum', ...build.sources].map((file) => readFile(join(moduleDir, file))),
+    ['go.mod', 'go.sum', ...build.sources].map((file) => readFile(join(build.moduleDir, file))),
   );
   const key = contentKey([goVersion, build.target, build.tags ?? '', build.linkerFlags ?? '', ...sources]);
   const folder = await cachedFolder(join(cache, 'bin', `${build.name}-${key}`), async (unfinished) => {
-    await compile(build, moduleDir, join(unfinished, build.name), progress);
+    await compile(build, join(unfinished, build.name), progress);
     if (build.name === 'kubernetes') {
       for (const component of COMPONENTS) await symlink(build.name, join(unfinished, component));
     }
@@ -131,14 +144,14 @@ async function buildProgram(
   return join(folder, build.name);
 }
 
-async function compile(build: Build, moduleDir: string, output: string, progress: Progress): Promise<void> {
+async function compile(build: Build, output: string, progress: Progress): Promise<void> {
   const tags = build.tags ? ['-tags', build.tags] : [];
   const env = { ...process.env, CGO_ENABLED: build.cgo ? '1' : '0' };
   await mkdir(join(output, '..'), { recursive: true });
   progress.step(`building ${build.name} (minutes when nothing is cached)`);
   const total = (
-    await run('go', ['list', '-deps', ...tags, build.target], {
-      cwd: moduleDir,
+    await run('go', ['list', '-deps', ...(build.test ? ['-test'] : []), ...tags, build.target], {
+      cwd: build.moduleDir,
       env,
       timeoutMs: BUILD_TIMEOUT_MS,
     })
@@ -147,9 +160,10 @@ async function compile(build: Build, moduleDir: string, output: string, progress
     .split('\n').length;
   let compiled = 0;
   await run(
-    'go',
+    'nice',
     [
-      'build',
+      'go',
+      ...(build.test ? ['test', '-c'] : ['build']),
       '-v',
       '-trimpath',
       ...tags,
@@ -160,7 +174,7 @@ async function compile(build: Build, moduleDir: string, output: string, progress
       build.target,
     ],
     {
-      cwd: moduleDir,
+      cwd: build.moduleDir,
       env,
       timeoutMs: BUILD_TIMEOUT_MS,
       onLine: () => {
@@ -174,7 +188,7 @@ async function compile(build: Build, moduleDir: string, output: string, progress
 /** Upstream's source of the pause program, in the module cache since the build. */
 export async function pauseSource(): Promise<string> {
   const folder = await run('go', ['list', '-m', '-f', '{{.Dir}}', 'k8s.io/kubernetes'], {
-    cwd: join(GO_MODULES, 'kubernetes'),
+    cwd: moduleDir('kubernetes'),
   });
   return join(folder.trim(), 'build/pause/linux/pause.c');
 }

@@ -91,7 +91,7 @@ export async function buildBaseImage(cache: string, progress: Progress): Promise
 export async function cachedLayer(
   layers: string,
   name: string,
-  key: readonly string[],
+  key: readonly (string | Uint8Array)[],
   fill: (root: string) => Promise<void>,
 ): Promise<Layer> {
   const folder = await cachedFolder(
@@ -109,7 +109,7 @@ export async function cachedLayer(
 }
 
 /** What a static program expects to find: users, a writable /tmp. */
-function staticRoot(layers: string): Promise<Layer> {
+export function staticRoot(layers: string): Promise<Layer> {
   const passwd =
     'root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n';
   const group = 'root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n';
@@ -122,7 +122,8 @@ function staticRoot(layers: string): Promise<Layer> {
   });
 }
 
-function programLayer(
+/** One program in a layer. */
+export function programLayer(
   layers: string,
   program: string,
   target: string,
@@ -141,7 +142,7 @@ function programLayer(
   });
 }
 
-async function pauseLayer(layers: string): Promise<Layer> {
+export async function pauseLayer(layers: string): Promise<Layer> {
   const source = await pauseSource();
   const code = await readFile(source, 'utf8');
   return cachedLayer(layers, 'pause', [code], async (root) => {
@@ -150,16 +151,11 @@ async function pauseLayer(layers: string): Promise<Layer> {
   });
 }
 
-function busyboxLayer(layers: string, progress: Progress): Promise<Layer> {
+/** busybox under the name of each of its applets. */
+export function busyboxLayer(layers: string, progress: Progress): Promise<Layer> {
   return cachedLayer(layers, 'busybox', [BUSYBOX_IMAGE], async (root) => {
     progress.step('fetching busybox');
-    const download = `${root}-download`;
-    await mkdir(download);
-    await downloadPackage('busybox-static', download);
-    await run('sh', ['-c', `dpkg-deb --fsys-tarfile *.deb | tar -x -C ${root} ./bin/busybox`], {
-      cwd: download,
-    });
-    await run('rm', ['-rf', download]);
+    await unpackFile('busybox-static', './bin/busybox', root);
     const applets = (await run(join(root, 'bin/busybox'), ['--list'])).trim().split('\n');
     for (const applet of applets.filter((name) => name !== 'busybox')) {
       await symlink('busybox', join(root, 'bin', applet));
@@ -167,8 +163,17 @@ function busyboxLayer(layers: string, progress: Progress): Promise<Layer> {
   });
 }
 
+/** Takes one file out of a Debian package. */
+export async function unpackFile(name: string, path: string, root: string): Promise<void> {
+  const download = `${root}-download`;
+  await mkdir(download);
+  await downloadPackage(name, download);
+  await run('sh', ['-c', `dpkg-deb --fsys-tarfile *.deb | tar -x -C ${root} ${path}`], { cwd: download });
+  await run('rm', ['-rf', download]);
+}
+
 /** A small Debian with these packages, as mmdebstrap makes it from the machine's own mirror. */
-async function debianLayer(
+export async function debianLayer(
   layers: string,
   name: string,
   packages: readonly string[],

@@ -1,23 +1,27 @@
 // Puts images into the cluster under test: archives, images built from a Dockerfile, and the project's own.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { type KeyedBuild, withBuiltImage } from './builder.ts';
+import { contentKey } from './cache.ts';
 import { externalKubeconfig } from './cluster.ts';
 import { run, tryRun } from './command.ts';
 import { folderImageBuild, projectImageBuild } from './image-builds.ts';
 import { cacheDir, type Instance } from './instance.ts';
 import { containerdSocket } from './node.ts';
+import { type Image, writeLayout } from './oci.ts';
 import { installPackages } from './packages.ts';
 import type { Progress } from './progress.ts';
-
 import { runningInstance } from './state.ts';
 
-/** A cluster that takes image archives, and remembers which builds it holds. */
+/** An image by its name, and a hash of everything that it is made of. */
+type Keyed = Pick<KeyedBuild, 'reference' | 'key'>;
+
+/** A cluster that takes image archives, and remembers which images it holds. */
 interface Target {
   load(archive: string): Promise<void>;
-  holds(build: KeyedBuild): Promise<boolean>;
-  remember(build: KeyedBuild): Promise<void>;
+  holds(image: Keyed): Promise<boolean>;
+  remember(image: Keyed): Promise<void>;
 }
 
 const IMPORT_TIMEOUT_MS = 5 * 60_000;
@@ -46,6 +50,42 @@ export async function loadArchive(name: string, archive: string, progress: Progr
   await target.load(archive);
 }
 
+/** Loads the images that the cluster does not have already. */
+export async function loadImages(name: string, images: readonly Image[], progress: Progress): Promise<void> {
+  const target = await findTarget(name);
+  const keyed = images.map((image) => ({ image, ...keyOf(image) }));
+  const held = await Promise.all(keyed.map((image) => target.holds(image)));
+  const missing = keyed.filter((_, index) => !held[index]);
+  if (missing.length === 0) return;
+  progress.step(`loading ${missing.length} images`);
+  // Beside the layers, so that they can be linked.
+  const folder = await mkdtemp(join(cacheDir(), 'images-'));
+  try {
+    const layout = join(folder, 'layout');
+    const archive = join(folder, 'images.tar');
+    await mkdir(layout);
+    await writeLayout(
+      layout,
+      missing.map(({ image }) => image),
+    );
+    await run('tar', ['--create', '--file', archive, '--directory', layout, '.'], {
+      timeoutMs: IMPORT_TIMEOUT_MS,
+    });
+    await target.load(archive);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  for (const image of missing) await target.remember(image);
+}
+
+function keyOf({ references, layers, config }: Image): Keyed {
+  const digests = layers.map(({ digest }) => digest);
+  return {
+    reference: references[0] ?? '',
+    key: contentKey([...references, ...digests, JSON.stringify(config)]),
+  };
+}
+
 async function loadBuild(target: Target, build: KeyedBuild, progress: Progress): Promise<void> {
   if (await target.holds(build)) {
     progress.step(`${build.reference} is loaded`);
@@ -66,8 +106,7 @@ async function findTarget(name: string): Promise<Target> {
 }
 
 function instanceTarget(instance: Instance): Target {
-  const record = ({ reference }: KeyedBuild) =>
-    join(instance.stateDir, 'loaded', encodeURIComponent(reference));
+  const record = ({ reference }: Keyed) => join(instance.stateDir, 'loaded', encodeURIComponent(reference));
   return {
     async load(archive) {
       for (const node of instance.nodes) {

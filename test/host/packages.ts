@@ -1,4 +1,4 @@
-// Debian packages that the test host needs; installed when one of their programs is missing.
+// Debian packages that the test host and the tests need; installed when one of their programs is missing.
 import { chmod } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { exists } from './cache.ts';
@@ -20,6 +20,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
   nftables: 'nft',
   procps: 'sysctl',
+  // The same program is redis-server by its other name; the package of that name would also start one.
+  'redis-tools': 'redis-check-rdb',
   runc: 'runc',
   unzip: 'unzip',
 };

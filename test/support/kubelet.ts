@@ -12,9 +12,10 @@ import { connect as tlsConnect } from 'node:tls';
 import { pino } from 'pino';
 import { beforeAll, onTestFinished } from 'vitest';
 import { createAuthority, createLeaf, type PemPair } from '../../src/certificates/issue.ts';
-import { createStore } from '../../src/kube/store.ts';
+import { createStore, type ReadStore } from '../../src/kube/store.ts';
 import { createTransport } from '../../src/kube/transport.ts';
 import { createKubeletServer, type KubeletServer } from '../../src/syncer/kubelet/server.ts';
+import type { PodUsage } from '../../src/syncer/metrics/usage.ts';
 import {
   ANNOTATION_NAME,
   ANNOTATION_NAMESPACE,
@@ -83,8 +84,12 @@ const hostPod = (name: string, uid: string): Pod => ({
   },
 });
 
-/** A kubelet server over the pods above. `maxStreams` as it takes it. */
-export function kubelet(hostUrl: string, maxStreams?: number): KubeletServer {
+/** A kubelet server over the pods above. `maxStreams` as it takes it; of usage it knows nothing unless told. */
+export function kubelet(
+  hostUrl: string,
+  maxStreams?: number,
+  usage: (pods: ReadStore<Pod>) => PodUsage[] = () => [],
+): KubeletServer {
   const nodes = createNodeStore();
   nodes.replace([
     { metadata: { name: 'n1' }, status: { addresses: [{ type: 'InternalIP', address: NODE }] } },
@@ -113,6 +118,7 @@ export function kubelet(hostUrl: string, maxStreams?: number): KubeletServer {
       clientCa: certificates.ca.public,
     },
     stores: { virtual: { pods, nodes }, host: { pods: hostPods } },
+    usage: { read: async () => usage(pods) },
     host: {
       transport,
       translateText: (words, host, virtual) =>

@@ -24,6 +24,7 @@ const container = (name: string) => ({
   command: ['run'],
   args: ['$(A)'],
   workingDir: '/work',
+  restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }],
   stdin: true,
   stdinOnce: true,
   tty: true,
@@ -41,6 +42,7 @@ const container = (name: string) => ({
     },
     { name: 'B', valueFrom: { configMapKeyRef: { name: 'settings', key: 'b', optional: true } } },
     { name: 'C', valueFrom: { secretKeyRef: { name: 'password', key: 'c' } } },
+    { name: 'D', valueFrom: { fileKeyRef: { volumeName: 'config', path: 'env', key: 'd', optional: true } } },
   ],
   envFrom: [
     { prefix: 'P_', configMapRef: { name: 'all-settings', optional: true } },
@@ -137,6 +139,7 @@ export function fullPod(): Pod {
       hostPID: true,
       hostIPC: true,
       hostUsers: false,
+      hostnameOverride: 'web-0.example.com',
       shareProcessNamespace: true,
       serviceAccountName: JUNK,
       serviceAccount: JUNK,
@@ -194,6 +197,7 @@ export function fullPod(): Pod {
       },
       initContainers: [{ ...container('init'), restartPolicy: 'Always' }],
       containers: [container('app')],
+      ephemeralContainers: [{ name: JUNK, image: JUNK, targetContainerName: 'app' }],
       volumes: [
         {
           name: 'config',

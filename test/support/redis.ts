@@ -25,7 +25,7 @@ export async function startRedis({ evictionPolicy = 'noeviction' } = {}): Promis
 
   async function start(): Promise<void> {
     child = spawn(
-      'redis-server',
+      'redis-check-rdb',
       [
         '--port',
         '0',
@@ -38,7 +38,8 @@ export async function startRedis({ evictionPolicy = 'noeviction' } = {}): Promis
         '--maxmemory-policy',
         evictionPolicy,
       ],
-      { stdio: 'ignore' },
+      // Redis is one program that acts by the name it is called.
+      { argv0: 'redis-server', stdio: 'ignore' },
     );
     const failed = once(child, 'error').then(([error]) => {
       throw error;

@@ -7,6 +7,7 @@ import type {
   IngressClass,
   Namespace,
   NetworkPolicy,
+  Node,
   PersistentVolume,
   Secret,
   Service,
@@ -22,6 +23,7 @@ export interface VirtualObjects {
   networkPolicies?: readonly NetworkPolicy[];
   workloadAddresses?: readonly string[];
   ingressClasses?: readonly IngressClass[];
+  markedNodes?: readonly Node[];
 }
 
 export function translationContext(
@@ -30,6 +32,7 @@ export function translationContext(
 ): TranslationContext {
   const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
   const {
+    markedNodes = [],
     networkPolicies = [],
     workloadAddresses = [],
     ingressClasses = [],
@@ -54,10 +57,12 @@ export function translationContext(
       ingresses: { annotations: [], hosts: [] },
       httpRoutes: { gateways: ['infra/public'], hosts: [] },
       ingressClasses: ['*'],
+      nodes: { mode: 'used', selector: {} },
       runtimeClasses: [],
       priorityClasses: [],
       serviceAccounts: { enabled: false, annotations: [] },
     },
+    hostsImage: 'example/mayfly:1',
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
@@ -79,6 +84,7 @@ export function translationContext(
       const objects: readonly (ConfigMap | Secret)[] = type.plural === 'secrets' ? secrets : configMaps;
       return Object.keys(objects.find((object) => keyOf(object) === objectKey(name))?.data ?? {});
     },
+    markedNodes: () => markedNodes,
     isHostAddress: (address) => hostAddresses.includes(address),
     networkPolicies: (namespace) =>
       networkPolicies.filter(({ metadata }) => metadata.namespace === namespace),

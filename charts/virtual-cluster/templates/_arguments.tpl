@@ -55,6 +55,8 @@
 - --requestheader-username-headers=X-Remote-User
 - --secure-port=6443
 - --service-account-issuer=https://kubernetes.default.svc.cluster.local
+# Without it, whoever asks where the issuer's keys are is led to the address of this pod, which is in no certificate.
+- --service-account-jwks-uri=https://kubernetes.default.svc.cluster.local/openid/v1/jwks
 - --service-account-key-file={{ $certificates }}/service-account.pub
 - --service-account-signing-key-file={{ $certificates }}/service-account.key
 - --service-cluster-ip-range={{ include "virtual-cluster.serviceCIDR" . }}

@@ -41,6 +41,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 
+{{/* Which image writes /etc/hosts of pods with a subdomain; empty for none. Workloads have no secrets of the chart's. */}}
+{{- define "virtual-cluster.hostsImage" -}}
+{{- with .Values.syncer.hostsFile -}}
+{{- if and .enabled (or .image (not $.Values.imagePullSecrets)) -}}
+{{- .image | default (include "virtual-cluster.image" $) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The host's own range of Service addresses: ServiceCIDR objects are served since Kubernetes 1.33. */}}
 {{- define "virtual-cluster.serviceCIDR" -}}
 {{- if .Values.serviceCIDR -}}

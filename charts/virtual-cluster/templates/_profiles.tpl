@@ -53,3 +53,14 @@ The numbers of objects are high enough that only an accident or an attack gets t
 -}}
 {{- mergeOverwrite (get $profiles .Values.isolation.profile) .Values.isolation.containerDefaults | toYaml -}}
 {{- end -}}
+
+{{/* The limits among them, for the syncer: `cpu=1,memory=256Mi`. */}}
+{{- define "virtual-cluster.defaultLimits" -}}
+{{- if ne .Values.isolation.profile "none" -}}
+{{- $limits := list -}}
+{{- range $resource, $limit := (include "virtual-cluster.containerDefaults" . | fromYaml).default -}}
+{{- $limits = append $limits (printf "%s=%v" $resource $limit) -}}
+{{- end -}}
+{{- $limits | join "," -}}
+{{- end -}}
+{{- end -}}

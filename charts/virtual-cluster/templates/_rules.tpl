@@ -42,6 +42,9 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [get, list, watch]
+- apiGroups: [metrics.k8s.io]
+  resources: [pods]
+  verbs: [get, list]
 {{- end -}}
 
 {{- define "virtual-cluster.hostReadRules" -}}

@@ -1,6 +1,6 @@
 // GET /v1/environments/:name/kubeconfig
 import { stringify } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClusterAccess } from '../../environments/cluster-access.ts';
 import type { EnvironmentService } from '../../environments/service.ts';
 import { defineRoute } from '../define-route.ts';

@@ -1,5 +1,5 @@
 // GET /metrics, for Prometheus inside the cluster.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Metrics } from '../../lib/metrics.ts';
 import { defineRoute } from '../define-route.ts';
 

@@ -1,5 +1,5 @@
 // The path parameter that every route of one environment has.
-import { z } from 'zod';
+import * as z from 'zod';
 import { environmentName } from '../../api/environment.ts';
 
 export const namedEnvironment = z.object({ name: environmentName });

@@ -77,7 +77,7 @@ export function serviceWebhook(caBundle: string): Registered<V1MutatingWebhookCo
 }
 
 /** Paths of the kubelet under `nodes/<name>/proxy`: what shows a node's own state; nothing that acts on pods or reads them. */
-const NODE_PATHS = ['/healthz', '/pods'];
+const NODE_PATHS = ['/healthz', '/pods', '/stats/summary', '/metrics/resource'];
 
 /**
  * The kubelet sees the API server, not its user. A WebSocket begins with GET, for which RBAC asks for the verb `get`; so what
@@ -115,7 +115,7 @@ export function kubeletPolicy(): [
         },
         {
           expression: `request.resource.resource != 'nodes' || (has(object.path) && object.path in ${JSON.stringify(NODE_PATHS)})`,
-          message: `of a node's proxy only ${NODE_PATHS.join(' and ')} are served`,
+          message: `of a node's proxy only ${NODE_PATHS.join(', ')} are served`,
           reason: 'Forbidden',
         },
       ],

@@ -70,6 +70,7 @@ async function gate(deps: Partial<EgressGateDeps> = {}) {
       },
     },
     admission: { accept: echo },
+    metrics: { accept: echo },
     logger: pino({ level: 'silent' }),
     ...deps,
   });

@@ -18,6 +18,7 @@ export interface EgressGateDeps {
   /** Take over the API server's stream as if it had been accepted on a port of theirs. */
   kubelet: { accept(stream: Duplex, nodeAddress: string): void };
   admission: { accept(stream: Duplex): void };
+  metrics: { accept(stream: Duplex): void };
   logger: Logger;
   resolve?: Resolve;
   /** Streams open at once over all selectors; more are refused. Default 1024. */
@@ -40,7 +41,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const SOCKET_MODE = 0o660;
 
 export function createEgressGate(deps: EgressGateDeps): EgressGate {
-  const { stores, allowList, kubelet, admission, logger } = deps;
+  const { stores, allowList, kubelet, logger } = deps;
   const { resolve = resolveWithSystem, maxTunnels = 1024, connectTimeoutMs = 10_000 } = deps;
   const stop = new AbortController();
   const servers: Server[] = [];
@@ -54,8 +55,9 @@ export function createEgressGate(deps: EgressGateDeps): EgressGate {
         establish(client);
         return handOver(client, signal, (stream) => kubelet.accept(stream, decision.nodeAddress));
       case 'admission':
+      case 'metrics':
         establish(client);
-        return handOver(client, signal, (stream) => admission.accept(stream));
+        return handOver(client, signal, (stream) => deps[decision.kind].accept(stream));
       default: {
         const { address, port } =
           decision.kind === 'own'

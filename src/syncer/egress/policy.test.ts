@@ -81,6 +81,11 @@ describe('the cluster selector', () => {
     expect(go('192.168.0.6:10250')).toMatchObject(REFUSED);
   });
 
+  it('reaches the metrics API by its name', () => {
+    expect(go('metrics.syncer.mayfly.internal:443')).toEqual({ kind: 'metrics' });
+    expect(go('metrics.syncer.mayfly.internal:80')).toMatchObject(REFUSED);
+  });
+
   it.each([
     '127.0.0.1:6443',
     '[::1]:6443',
@@ -101,6 +106,7 @@ describe('the controlplane selector', () => {
   it('reaches the admission server by its name', () => {
     expect(go('admission.syncer.mayfly.internal:443', 'controlplane')).toEqual({ kind: 'admission' });
     expect(go('admission.syncer.mayfly.internal:80', 'controlplane')).toMatchObject(REFUSED);
+    expect(go('metrics.syncer.mayfly.internal:443', 'controlplane')).toMatchObject(REFUSED);
   });
 
   it.each(['hooks.example.com:443', 'a.example.org:8443', 'a.b.example.org:8443', '10.9.9.9:443'])(

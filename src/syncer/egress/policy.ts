@@ -2,6 +2,7 @@
 // only what the host says belongs to this cluster is reachable, and what the operator listed. Pure.
 import { ADMISSION_HOST } from '../../certificates/plan.ts';
 import type { ReadStore } from '../../kube/store.ts';
+import { METRICS_HOST } from '../metrics/registration.ts';
 import { ANNOTATION_UID } from '../names.ts';
 import type { Node, Pod, Service } from '../objects.ts';
 import { INDEX } from '../stores.ts';
@@ -24,6 +25,7 @@ export type Decision =
   /** The kubelet server, asked as the node with this InternalIP. */
   | { kind: 'kubelet'; nodeAddress: string }
   | { kind: 'admission' }
+  | { kind: 'metrics' }
   /** A pod or Service of this cluster. */
   | { kind: 'own'; address: string; port: number }
   /** On the operator's list. A name is still to be resolved, and what it resolves to is to be checked. */
@@ -31,6 +33,7 @@ export type Decision =
   | { kind: 'refused'; reason: string };
 
 const ADMISSION_PORT = 443;
+const METRICS_PORT = 443;
 const KUBELET_PORT = 10_250;
 
 export function decide(
@@ -46,6 +49,7 @@ export function decide(
   if (selector === 'controlplane' && host === ADMISSION_HOST && port === ADMISSION_PORT) {
     return { kind: 'admission' };
   }
+  if (selector === 'cluster' && host === METRICS_HOST && port === METRICS_PORT) return { kind: 'metrics' };
   if (isAddress) {
     if (selector === 'cluster' && port === KUBELET_PORT && isNode(host, stores)) {
       return { kind: 'kubelet', nodeAddress: host };

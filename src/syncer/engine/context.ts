@@ -3,7 +3,7 @@ import { INGRESS_CLASSES, type KubeObject, NETWORK_POLICIES, objectKey } from '.
 import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName } from '../names.ts';
 import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
-import { hostCopy, INDEX, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
+import { hostCopy, INDEX, MARKED, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
 export interface ContextOptions {
@@ -44,6 +44,7 @@ export function createContext({
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
     find,
+    markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
     isHostAddress: (address) =>
       reserved.has(address) ||

@@ -15,6 +15,7 @@ import type { Event } from '../objects.ts';
 import { copyOf, pairOf, referenceIndexKey, type SyncerStores } from '../stores.ts';
 import { createTokenKeeper } from '../tokens/token-keeper.ts';
 import { createContext } from './context.ts';
+import { createDeparted } from './departed.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
 import { createLocalCopies } from './local-copies.ts';
@@ -63,6 +64,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { kinds, upwardKinds, host, virtual, facts, logger, clock, metrics } = options;
   const queue = createWorkQueue({ clock, metrics: metrics?.queue('syncer') });
   const expectations = createExpectations(clock);
+  const departed = createDeparted();
   const reflectorMetrics = metrics?.reflector;
   const copies = createLocalCopies({ ...options, reflectorMetrics, onChange, onServed });
   const { pairs, stores } = copies;
@@ -95,6 +97,7 @@ export function createEngine(options: EngineOptions): Engine {
       context,
       identity,
       expectations,
+      departed,
       recorder,
       queue,
       isServed: copies.isServed,
@@ -157,6 +160,7 @@ export function createEngine(options: EngineOptions): Engine {
       const key = virtualKeyOf(metadata);
       if (key === undefined) continue;
       expectations.settled(kindKey(kind.type, key));
+      if (change.type === 'deleted' && kind.step) departed.left(kindKey(kind.type, key), newest);
       queue.add(kindKey(kind.type, key));
       if (!isSameCopy) tellReferrers(kind, key);
     }

@@ -51,11 +51,12 @@ export function createEventForwarder(deps: EventForwarderDeps): EventForwarder {
 
   /** The synced object that a host event is about; events about anything else stay on the host. */
   function subjectOf({
+    type,
     involvedObject,
   }: Event): { kind: AnyKind; host: KubeObject; virtual: KubeObject } | undefined {
-    const { kind: name, apiVersion = 'v1', uid } = involvedObject;
+    const { kind: name, apiVersion = 'v1', uid, fieldPath = '' } = involvedObject;
     const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
-    const kind = kinds.find(({ type }) => type.kind === name && type.group === group);
+    const kind = kinds.find((synced) => synced.type.kind === name && synced.type.group === group);
     const pair = kind && pairOf<KubeObject>(pairs, kind.type);
     const host = pair?.host.get(
       objectKey({ namespace: involvedObject.namespace, name: involvedObject.name ?? '' }),
@@ -63,9 +64,10 @@ export function createEventForwarder(deps: EventForwarderDeps): EventForwarder {
     const key = host && virtualKeyOf(host.metadata);
     const virtual = key === undefined ? undefined : pair?.virtual.get(key);
     if (!kind || !host || !virtual || (uid && uid !== host.metadata.uid)) return undefined;
-    return host.metadata.annotations?.[ANNOTATION_UID] === virtual.metadata.uid
-      ? { kind, host, virtual }
-      : undefined;
+    if (host.metadata.annotations?.[ANNOTATION_UID] !== virtual.metadata.uid) return undefined;
+    // What goes wrong is told wherever it does.
+    const isTold = type === 'Warning' || (kind.tellsEventsOf?.(virtual, fieldPath) ?? true);
+    return isTold ? { kind, host, virtual } : undefined;
   }
 
   return {

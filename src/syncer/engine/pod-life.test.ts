@@ -96,17 +96,36 @@ describe('the life of a pod', () => {
     expect(podInside('default/web')).toBeDefined();
   });
 
-  it('takes its place only after an earlier pod of that name has left the host', async () => {
+  it('takes the place of an earlier pod of that name, which was deleted by force and goes by force', async () => {
     const { virtual, host } = await running();
+    const earlier = podOnHost(host, 'default/web')?.metadata.uid;
     virtual.remove(PODS, 'default/web');
     const { metadata } = virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() => expect(podOnHost(host, 'default/web')?.metadata.deletionTimestamp).toBeDefined());
-    host.remove(PODS, hostKey('pods', 'default/web'));
     await vi.waitFor(() =>
       expect(podOnHost(host, 'default/web')?.metadata.annotations?.['mayfly.dev/virtual-uid']).toBe(
         metadata.uid,
       ),
     );
+    expect(podOnHost(host, 'default/web')?.metadata.uid).not.toBe(earlier);
+  });
+
+  it('tells how it ended before it goes, even if its host pod went first', async () => {
+    const { virtual, host } = await running();
+    await syncer.stop();
+    const update = virtual.client.update;
+    await run({ virtual, host });
+    const ends: unknown[] = [];
+    virtual.client.update = async (type, object, options) => {
+      if (type === PODS && options.subresource === 'status') ends.push((object as Pod).status?.phase);
+      return update(type, object, options);
+    };
+    // Both within one turn, so that nothing can look in between.
+    host.change<Pod>(PODS, hostKey('pods', 'default/web'), ({ status }) => {
+      if (status) status.phase = 'Failed';
+    });
+    host.remove(PODS, hostKey('pods', 'default/web'));
+    await vi.waitFor(() => expect(podInside('default/web')).toBeUndefined());
+    expect(ends).toEqual(['Failed']);
   });
 
   it('is not created on the host while it has scheduling gates', async () => {

@@ -18,6 +18,7 @@ import { onHost, RefusedError, type Step, type TranslationContext } from '../kin
 import type { AnyKind } from '../kinds/registry.ts';
 import { ANNOTATION_STORE, ANNOTATION_UID, type KindKey, kindKey } from '../names.ts';
 import { copyOf, hostCopy, INDEX, pairOf, referenceIndexKey, type StorePairs } from '../stores.ts';
+import type { Departed } from './departed.ts';
 import type { Expectations } from './expectations.ts';
 import type { Recorder } from './recorder.ts';
 import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
@@ -45,6 +46,7 @@ export interface ReconcilerDeps {
   context: TranslationContext;
   identity: StoreIdentity;
   expectations: Expectations;
+  departed: Departed;
   recorder: Recorder;
   queue: WorkQueue;
   companion: Companion | undefined;
@@ -70,6 +72,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     context,
     identity,
     expectations,
+    departed,
     recorder,
     queue,
     companion,
@@ -105,7 +108,8 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
       throw new StoreReplacedError(host.metadata.annotations?.[ANNOTATION_STORE], identity.current());
     }
     if (!virtual || (host && !isCopyOf(host, virtual))) {
-      if (host) await removeOrphan(host, signal);
+      departed.forget(id);
+      if (host) await removeOrphan(host, signal, kind.orphanGraceSeconds);
       else await companion?.remove(key, signal);
       return;
     }
@@ -120,8 +124,10 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
       await recorder.warn(type, virtual, notice, signal);
     if (!host) return create(id, virtual, desired, signal);
     await companion?.ensure(virtual, signal);
-    await update(host, desired, virtual, signal);
-    await bringBack(host, virtual, signal);
+    const { current, problem } = await updateHost(host, desired, virtual, signal);
+    // What the host refuses to change does not keep its news from flowing back.
+    if (!isConflict(problem)) await bringBack(current, virtual, signal);
+    if (problem) throw problem;
   }
 
   /** The desired host object; a host copy of what has none, or is refused now, goes away. */
@@ -208,12 +214,33 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     virtual: KubeObject,
     signal: AbortSignal,
   ): Promise<void> {
-    const next = kind.merge(host, desired);
-    if (!sameOnWire(next, host)) await hostApi.update(type, next, { signal });
-    const withStatus = kind.toHostStatus?.(host, virtual);
-    if (withStatus && !sameOnWire(withStatus, host)) {
-      await hostApi.update(type, withStatus, { signal, subresource: 'status' });
-    }
+    const { problem } = await updateHost(host, desired, virtual, signal);
+    if (problem) throw problem;
+  }
+
+  /** Every part is tried, whichever the host refuses; the first problem is returned beside what the host holds now. */
+  async function updateHost(
+    host: KubeObject,
+    desired: KubeObject,
+    virtual: KubeObject,
+    signal: AbortSignal,
+  ): Promise<{ current: KubeObject; problem?: unknown }> {
+    let current = host;
+    let problem: unknown;
+    const write = async (next: KubeObject, subresource?: string) => {
+      if (isConflict(problem) || sameOnWire(next, current)) return;
+      try {
+        current = await hostApi.update(type, next, { signal, subresource });
+      } catch (error) {
+        problem ??= error;
+      }
+    };
+    await write(kind.merge(current, desired));
+    // What they refer to has to be there first; its arrival on the host queues this object again.
+    const parts = kind.subresources && hasItsReferences(virtual) ? kind.subresources : [];
+    for (const { name, toHost } of parts) await write(toHost(current, virtual, context), name);
+    if (kind.toHostStatus) await write(kind.toHostStatus(current, virtual), 'status');
+    return { current, problem };
   }
 
   async function bringBack(host: KubeObject, virtual: KubeObject, signal: AbortSignal): Promise<void> {
@@ -231,6 +258,14 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
   }
 
+  /** How the host object ended, when it went before that was told inside. */
+  async function bringBackLast(virtual: KubeObject, signal: AbortSignal): Promise<void> {
+    const id = kindKey(type, keyOf(virtual));
+    const last = departed.get(id);
+    if (last && isCopyOf(last, virtual)) await bringBack(last, virtual, signal);
+    departed.forget(id);
+  }
+
   async function run(
     step: Step<KubeObject>,
     virtual: KubeObject,
@@ -246,12 +281,10 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
       case 'delete-virtual':
         if (step.confirm) await requireAbsent(virtual, signal);
         if (!host) await companion?.remove(keyOf(virtual), signal);
+        if (!host) await bringBackLast(virtual, signal);
         return remove(virtualApi, virtual, signal, step.gracePeriodSeconds);
       case 'bind':
         return bind(virtual, step.node, signal);
-      case 'write-host':
-        await hostApi.update(type, step.object, { signal, subresource: step.subresource });
-        return;
       case 'write-virtual':
         await virtualApi.update(type, step.object, { signal, subresource: step.subresource });
         return;
@@ -284,10 +317,11 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
   }
 
   /** A host object whose virtual one is gone, or does without: only when the virtual API still serves the store it came from. */
-  async function removeOrphan(host: KubeObject, signal: AbortSignal): Promise<void> {
-    if (host.metadata.deletionTimestamp) return;
-    await identity.confirm(host.metadata.annotations?.[ANNOTATION_STORE], signal);
-    await remove(hostApi, host, signal);
+  async function removeOrphan(host: KubeObject, signal: AbortSignal, graceSeconds?: number): Promise<void> {
+    const { deletionTimestamp, deletionGracePeriodSeconds: leftSeconds = 0, annotations } = host.metadata;
+    if (deletionTimestamp && (graceSeconds ?? leftSeconds) >= leftSeconds) return;
+    await identity.confirm(annotations?.[ANNOTATION_STORE], signal);
+    await remove(hostApi, host, signal, graceSeconds);
   }
 
   async function remove(

@@ -56,6 +56,14 @@ describe('warnings', () => {
     expect(events()).toHaveLength(3);
   });
 
+  it('of one reason are each told once, however often they come in turn', async () => {
+    const { events, recorder: record } = recorder();
+    for (const message of ['first', 'second', 'first', 'second']) {
+      await record.warn(PODS, pod, { reason: 'TolerationDropped', message }, signal);
+    }
+    expect(events().map(({ message }) => message)).toEqual(['first', 'second']);
+  });
+
   it('are so many and no more (T15)', async () => {
     const { events, clock, recorder: record } = recorder();
     const warn = (uid: string) =>

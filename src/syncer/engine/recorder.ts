@@ -8,8 +8,10 @@ import type { Event } from '../objects.ts';
 import { createRateLimit } from './rate-limit.ts';
 
 const COMPONENT = 'mayfly-syncer';
-/** Objects whose last warnings are remembered; beyond, the oldest may be told again. */
+/** Objects and reasons of which warnings are remembered; beyond, the oldest may be told again. */
 const REMEMBERED = 2_000;
+/** Warnings of one reason that an object may have at once. */
+const REMEMBERED_EACH = 50;
 const MESSAGE_LENGTH = 1_024;
 const NAME_LENGTH = 200;
 
@@ -37,16 +39,17 @@ export function createRecorder({
   clock: Clock;
   logger: Logger;
 }): Recorder {
-  const told = new Map<string, string>();
+  const told = new Map<string, Set<string>>();
   const limit = createRateLimit({ perSecond: 20, burst: 200, clock });
   const id = ({ metadata }: KubeObject, reason: string) => `${metadata.uid}/${reason}`;
 
   return {
     async warn(type, object, { reason, message, sameAs = message }, signal) {
       const key = id(object, reason);
-      if (told.get(key) === sameAs) return;
+      const before = told.get(key) ?? new Set();
+      if (before.has(sameAs) || before.size >= REMEMBERED_EACH) return;
       told.delete(key);
-      told.set(key, sameAs);
+      told.set(key, before.add(sameAs));
       const [oldest] = told.keys();
       if (told.size > REMEMBERED && oldest !== undefined) told.delete(oldest);
       if (!limit.take()) return;

@@ -6,6 +6,8 @@ describe('parseRoute', () => {
   it.each([
     ['GET', '/healthz', { kind: 'healthz' }],
     ['GET', '/pods', { kind: 'pods' }],
+    ['GET', '/stats/summary?only_cpu_and_memory=true', { kind: 'summary' }],
+    ['GET', '/metrics/resource', { kind: 'resource' }],
     [
       'GET',
       '/containerLogs/shop/web-0/app?follow=true',
@@ -49,7 +51,11 @@ describe('parseRoute', () => {
     ['GET', '/logs/syslog'],
     ['GET', '/runningpods'],
     ['GET', '/metrics'],
-    ['GET', '/stats/summary'],
+    ['POST', '/stats/summary'],
+    ['GET', '/stats'],
+    ['GET', '/stats/container'],
+    ['GET', '/metrics/cadvisor'],
+    ['GET', '/metrics/resource/'],
     ['GET', '/configz'],
     ['GET', '/debug/pprof/profile'],
     ['POST', '/checkpoint/shop/web/app'],

@@ -25,7 +25,11 @@ export interface LogsRoute extends PodRoute {
   query: URLSearchParams;
 }
 
-export type Route = { kind: 'healthz' } | { kind: 'pods' } | LogsRoute | StreamRoute | PortForwardRoute;
+export type Route =
+  | { kind: 'healthz' | 'pods' | 'summary' | 'resource' }
+  | LogsRoute
+  | StreamRoute
+  | PortForwardRoute;
 
 /** Paths of names and nothing else: no escapes, no empty or dot segments, no parameters, no absolute form. */
 const CANONICAL_PATH = /^(\/[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)+$/;
@@ -41,6 +45,10 @@ export function parseRoute(method: string, url: string): Route | undefined {
     case 'healthz':
     case 'pods':
       return method === 'GET' && rest.length === 0 ? { kind: root } : undefined;
+    case 'stats':
+      return method === 'GET' && rest.join('/') === 'summary' ? { kind: 'summary' } : undefined;
+    case 'metrics':
+      return method === 'GET' && rest.join('/') === 'resource' ? { kind: 'resource' } : undefined;
     case 'containerLogs': {
       const [namespace, pod, container] = rest;
       if (method !== 'GET' || rest.length !== 3 || !namespace || !pod || !container) return undefined;

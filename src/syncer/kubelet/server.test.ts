@@ -16,6 +16,10 @@ import {
   send,
   upgrade,
 } from '../../../test/support/kubelet.ts';
+import type { ReadStore } from '../../kube/store.ts';
+import { UnavailableError } from '../../lib/errors.ts';
+import type { PodUsage } from '../metrics/usage.ts';
+import type { Pod } from '../objects.ts';
 
 describe('who may ask', () => {
   it('is the API server', async () => {
@@ -50,6 +54,48 @@ describe('the pods of a node', () => {
     expect(JSON.parse(body)).toMatchObject({ kind: 'PodList', items: [{}, {}, {}] });
     expect(body).not.toContain('host-ns');
     expect(JSON.parse((await ask(server, '/pods', { nodeAddress: OTHER_NODE })).body).items).toEqual([]);
+  });
+});
+
+describe('usage', () => {
+  const usageOf = (pods: ReadStore<Pod>): PodUsage[] =>
+    ['shop/web', 'shop/pending'].flatMap((key) => {
+      const pod = pods.get(key);
+      const containers = [{ name: 'app', usage: { cpu: '250m', memory: '64Mi' } }];
+      return pod ? [{ pod, timestamp: '2026-01-01T00:00:10Z', window: '15s', containers }] : [];
+    });
+
+  it('is told of the pods that run on the node', async () => {
+    const server = kubelet((await noHost()).url, undefined, usageOf);
+    const told = {
+      cpu: { time: '2026-01-01T00:00:10Z', usageNanoCores: 250_000_000 },
+      memory: { time: '2026-01-01T00:00:10Z', workingSetBytes: 67_108_864 },
+    };
+    const { body } = await ask(server, '/stats/summary');
+    expect(JSON.parse(body)).toEqual({
+      node: { nodeName: 'n1', ...told },
+      pods: [
+        {
+          podRef: { name: 'web', namespace: 'shop', uid: 'uid-web' },
+          containers: [{ name: 'app', ...told }],
+          ...told,
+        },
+      ],
+    });
+    const { body: text } = await ask(server, '/metrics/resource');
+    expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
+      'container_memory_working_set_bytes{container="app",namespace="shop",pod="web"} 67108864 1767225610000',
+      'pod_memory_working_set_bytes{namespace="shop",pod="web"} 67108864 1767225610000',
+      'resource_scrape_error 0',
+      '',
+    ]);
+  });
+
+  it('that the host does not tell is not available, and not nothing', async () => {
+    const server = kubelet((await noHost()).url, undefined, () => {
+      throw new UnavailableError({ code: 'NoHostMetrics', message: 'the host has no metrics' });
+    });
+    expect(await ask(server, '/stats/summary')).toEqual({ status: 503, body: 'the host has no metrics' });
   });
 });
 

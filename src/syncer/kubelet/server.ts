@@ -7,10 +7,13 @@ import type { TLSSocket } from 'node:tls';
 import { KUBELET_CLIENT_NAME } from '../../certificates/plan.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import type { UsageReader } from '../metrics/usage.ts';
+import { INDEX } from '../stores.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { findPod, type KubeletStores, podsOn } from './find-pod.ts';
 import { parseRoute } from './route.ts';
 import { carryStream, endWith, type HostAccess, sendLogs } from './streams.ts';
+import { resourceMetrics, statsSummary } from './usage-pages.ts';
 
 /** PEM. */
 export interface KubeletTls {
@@ -24,6 +27,7 @@ export interface KubeletServerDeps {
   tls: KubeletTls;
   stores: KubeletStores;
   host: HostAccess;
+  usage: Pick<UsageReader, 'read'>;
   logger: Logger;
   /** Logs and streams open at once; more are refused. Default 512. */
   maxStreams?: number;
@@ -58,7 +62,7 @@ const NOT_THE_API_SERVER: Failure = {
 const TOO_MANY: Failure = { status: 429, reason: 'TooManyRequests', message: 'too many streams are open' };
 
 export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
-  const { stores, host, logger, maxStreams = 512 } = deps;
+  const { stores, host, usage, logger, maxStreams = 512 } = deps;
   let { tls } = deps;
   const stop = new AbortController();
   const connections = new Set<Duplex>();
@@ -67,6 +71,13 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
   function track(stream: Promise<void>): void {
     const tracked = stream.finally(() => streams.delete(tracked));
     streams.add(tracked);
+  }
+
+  async function usedOn(nodeAddress: string, signal: AbortSignal) {
+    const pods = new Set(podsOn(nodeAddress, stores).map(({ metadata }) => metadata.uid));
+    const used = (await usage.read(signal)).filter(({ pod }) => pods.has(pod.metadata.uid));
+    const [node] = stores.virtual.nodes.byIndex(INDEX.byInternalIp, nodeAddress);
+    return { nodeName: node?.metadata.name ?? '', used };
   }
 
   async function answer(
@@ -92,6 +103,18 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
           }),
         );
         return;
+      case 'summary': {
+        const { nodeName, used } = await usedOn(nodeAddress, signalOf(response));
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(statsSummary(nodeName, used)));
+        return;
+      }
+      case 'resource': {
+        const { used } = await usedOn(nodeAddress, signalOf(response));
+        response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+        response.end(resourceMetrics(used));
+        return;
+      }
       case 'logs': {
         if (streams.size > maxStreams) return fail(response, TOO_MANY);
         const pod = findPod(route, nodeAddress, stores);

@@ -70,6 +70,18 @@ describe('tokens', () => {
     expect(Object.keys(secret()?.data ?? {})).toEqual(['api.0', 'api.1']);
   });
 
+  it('are made anew when the pod has a node, which they then name', async () => {
+    const { tokens, see, requests } = keeper();
+    const pod = podWith(token());
+    const bound = { ...pod, spec: { containers: [], ...pod.spec, nodeName: 'node-1' } };
+    await tokens.ensure(pod, signal);
+    see();
+    await tokens.ensure(bound, signal);
+    see();
+    await tokens.ensure(bound, signal);
+    expect(requests()).toHaveLength(2);
+  });
+
   it('are renewed after 80 % of the shortest life, and not before', async () => {
     const { tokens, clock, see, requests, queue } = keeper();
     const pod = podWith(token(3_600));

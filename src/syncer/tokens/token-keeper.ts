@@ -4,6 +4,9 @@
 // The Secret is written before its pod. Side by side would save one round trip of a few milliseconds, but a kubelet that
 // sees the pod first (or a Secret that a quota refuses) fails the mount and waits half a second and longer: a race that we
 // cannot win for certain is not run. Pods that mount no token have no Secret and wait for nothing.
+//
+// The first tokens name no node, for the pod has none yet. Once it is bound they are made anew, mostly before its kubelet
+// mounts them.
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import {
@@ -22,7 +25,14 @@ import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Companion } from '../engine/reconciler.ts';
 import type { ClusterFacts } from '../kind.ts';
-import { ANNOTATION_RENEW_AT, ANNOTATION_TOKENS_OF, ANNOTATION_UID, kindKey, placeLabels } from '../names.ts';
+import {
+  ANNOTATION_RENEW_AT,
+  ANNOTATION_TOKENS_NODE,
+  ANNOTATION_TOKENS_OF,
+  ANNOTATION_UID,
+  kindKey,
+  placeLabels,
+} from '../names.ts';
 import type { Pod, Secret } from '../objects.ts';
 import { type TokenProjection, tokenProjections, tokenSecretName } from './projections.ts';
 
@@ -102,6 +112,7 @@ export function createTokenKeeper(deps: TokenKeeperDeps): Companion {
           [ANNOTATION_TOKENS_OF]: keyOf(pod),
           [ANNOTATION_UID]: pod.metadata.uid ?? '',
           [ANNOTATION_RENEW_AT]: new Date(renewMs).toISOString(),
+          [ANNOTATION_TOKENS_NODE]: pod.spec?.nodeName ?? '',
         },
         ownerReferences: [facts.owner],
       },
@@ -115,11 +126,12 @@ export function createTokenKeeper(deps: TokenKeeperDeps): Companion {
     };
   }
 
-  /** When the tokens in `secret` are due, in milliseconds from now; at once when they are not this pod's. */
+  /** When the tokens in `secret` are due, in milliseconds from now; at once when they are of another pod or node. */
   function dueInMs(secret: Secret | undefined, pod: Pod, projections: readonly TokenProjection[]): number {
     const annotations = secret?.metadata.annotations ?? {};
     const isComplete = projections.every(({ key }) => secret?.data?.[key] !== undefined);
     if (!isComplete || annotations[ANNOTATION_UID] !== pod.metadata.uid) return 0;
+    if (annotations[ANNOTATION_TOKENS_NODE] !== (pod.spec?.nodeName ?? '')) return 0;
     return Date.parse(annotations[ANNOTATION_RENEW_AT] ?? '') - clock.nowMs() || 0;
   }
 

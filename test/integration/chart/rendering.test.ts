@@ -134,6 +134,29 @@ describe('the pod of the control plane', () => {
     const minor = await render({ kubernetes: { version: '1.34' } });
     expect(container(minor, 'kube-controller-manager').image).toMatch(/:v1\.34\.\d+$/);
   });
+
+  test.each<[string, object, string]>([
+    ['of the profile', {}, 'memory=512Mi'],
+    ['that are given', { isolation: { containerDefaults: { default: { cpu: 2 } } } }, 'cpu=2,memory=512Mi'],
+    ['that no LimitRange sets', { isolation: { profile: 'none' } }, ''],
+  ])('tells the syncer the default limits %s', async (_, values, limits) => {
+    const syncer = container(await render(values), 'syncer');
+    expect(syncer.env?.find(({ name }) => name === 'MAYFLY_DEFAULT_LIMITS')?.value ?? '').toBe(limits);
+  });
+
+  test.each<[string, object, string]>([
+    ['the syncer’s own image', {}, 'docker.io/mayfly/mayfly:1'],
+    ['none that workloads could not pull', { imagePullSecrets: [{ name: 'registry' }] }, ''],
+    [
+      'the image that is given',
+      { imagePullSecrets: [{ name: 'registry' }], syncer: { hostsFile: { image: 'example/shell:2' } } },
+      'example/shell:2',
+    ],
+    ['none where it is switched off', { syncer: { hostsFile: { enabled: false } } }, ''],
+  ])('has /etc/hosts of pods written by %s', async (_, values, image) => {
+    const syncer = container(await render({ image: { tag: '1' }, ...values }), 'syncer');
+    expect(syncer.env?.find(({ name }) => name === 'MAYFLY_HOSTS_IMAGE')?.value).toBe(image);
+  });
 });
 
 describe('the store', () => {

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { InvalidInputError } from '../../../src/lib/errors.ts';
 import { defineJob, type JobDefinition } from '../../../src/queue/define-job.ts';

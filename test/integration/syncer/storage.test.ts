@@ -323,7 +323,10 @@ describe('a claim', () => {
       const volume = await find<PersistentVolume>(PERSISTENT_VOLUMES, { name });
       return volume?.status?.phase === 'Released' ? true : undefined;
     }, within('the volume is released'));
-    expect((await volumeOnHost(name))?.status?.phase).toBe('Released');
+    await eventually(
+      async () => ((await volumeOnHost(name))?.status?.phase === 'Released' ? true : undefined),
+      within('the volume is released on the host'),
+    );
     await host.client.delete(PERSISTENT_VOLUMES, { name }, call());
     await eventually(() => gone(find(PERSISTENT_VOLUMES, { name })), within('the volume inside is gone'));
   });

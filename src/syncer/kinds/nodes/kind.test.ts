@@ -9,8 +9,12 @@ import {
   type SyncerHarness,
   startSyncer,
 } from '../../../../test/support/syncer-harness.ts';
+import { translationContext } from '../../../../test/support/translation-context.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
+import type { NodeSelection, TranslationContext } from '../../kind.ts';
+import { ANNOTATION_HOST_FIELDS } from '../../names.ts';
 import type { Node } from '../../objects.ts';
+import type { SyncerStores } from '../../stores.ts';
 import { nodes } from './kind.ts';
 
 const host: Node = {
@@ -46,6 +50,7 @@ describe('a Node inside', () => {
       metadata: {
         name: 'node-1',
         labels: { 'kubernetes.io/hostname': 'node-1', 'topology.kubernetes.io/zone': 'z' },
+        annotations: { [ANNOTATION_HOST_FIELDS]: expect.any(String) },
       },
       spec: { taints: [{ key: 'gpu', effect: 'NoSchedule' }] },
       status: {
@@ -58,6 +63,58 @@ describe('a Node inside', () => {
     });
   });
 
+  it('keeps labels, taints and cordons of the tenant, and follows the host in its own', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const marked: Node = {
+      ...inside,
+      metadata: {
+        ...inside.metadata,
+        labels: { ...inside.metadata.labels, color: 'blue', 'kubernetes.io/hostname': 'x' },
+      },
+      spec: {
+        taints: [...(inside.spec?.taints ?? []), { key: 'mine', effect: 'NoExecute' }],
+        unschedulable: true,
+      },
+    };
+    expect(nodes.toVirtual(host, marked)).toEqual({
+      ...marked,
+      metadata: { ...marked.metadata, labels: { ...inside.metadata.labels, color: 'blue' } },
+    });
+    const bare: Node = { ...host, metadata: { name: 'node-1' }, spec: {} };
+    const after = nodes.toVirtual(bare, marked);
+    expect(after.metadata.labels).toEqual({ color: 'blue' });
+    expect(after.spec).toEqual({ taints: [{ key: 'mine', effect: 'NoExecute' }], unschedulable: true });
+  });
+
+  it('loses the taint that the API server puts on new Nodes', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const created: Node = {
+      ...inside,
+      spec: {
+        taints: [
+          ...(inside.spec?.taints ?? []),
+          { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' },
+        ],
+      },
+    };
+    expect(nodes.toVirtual(host, created)).toEqual(inside);
+  });
+
+  it('is cordoned while the host node is', () => {
+    const cordoned = nodes.toVirtual({ ...host, spec: { unschedulable: true } }, undefined);
+    expect(cordoned.spec?.unschedulable).toBe(true);
+    expect(nodes.toVirtual(host, cordoned).spec?.unschedulable).toBeUndefined();
+  });
+
+  it('takes marks for the tenant’s where he has spoiled the record', () => {
+    const inside = nodes.toVirtual(host, undefined);
+    const spoiled = {
+      ...inside,
+      metadata: { ...inside.metadata, annotations: { [ANNOTATION_HOST_FIELDS]: '[' } },
+    };
+    expect(nodes.toVirtual(host, spoiled)).toEqual(inside);
+  });
+
   it('is not written for a heartbeat alone', () => {
     const inside = nodes.toVirtual(host, undefined);
     const later = structuredClone(host);
@@ -66,6 +123,37 @@ describe('a Node inside', () => {
     expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(true);
     if (ready) ready.status = 'Unknown';
     expect(nodes.isSame?.(nodes.toVirtual(later, inside), inside)).toBe(false);
+  });
+});
+
+function showing(selection: NodeSelection): TranslationContext {
+  const context = translationContext();
+  return { ...context, sync: { ...context.sync, nodes: selection } };
+}
+
+describe('the nodes shown inside', () => {
+  const stores = {
+    host: {
+      nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
+      pods: { byIndex: () => [] },
+    },
+  } as unknown as SyncerStores;
+  const shown = (selection: NodeSelection) => {
+    const context = showing(selection);
+    return nodes.source('node-1', { stores, pairs: new Map(), context, readsHostWide: true });
+  };
+
+  it.each<[string, NodeSelection, boolean]>([
+    ['those that run pods', { mode: 'used', selector: {} }, false],
+    ['all', { mode: 'all', selector: {} }, true],
+    [
+      'those with labels that this one has',
+      { mode: 'selector', selector: { 'example.com/team': 'x' } },
+      true,
+    ],
+    ['those with labels that it has not', { mode: 'selector', selector: { 'example.com/team': 'y' } }, false],
+  ])('are %s', (_, selection, expected) => {
+    expect(shown(selection)).toEqual(expected ? host : undefined);
   });
 });
 
@@ -97,6 +185,21 @@ describe('the life of a Node', () => {
     await clock.advance(6 * 60_000);
     await vi.waitFor(() => expect(virtual.get(NODES, 'node-1')).toBeUndefined());
     expect(virtual.get(NODES, 'made-by-a-tenant')).toBeDefined();
+  });
+
+  it('is put right when somebody inside changes or deletes it', async () => {
+    syncer = await startSyncer({ facts: showing({ mode: 'all', selector: {} }) });
+    syncer.host.put(NODES, host);
+    const inside = () => syncer.virtual.get<Node>(NODES, 'node-1');
+    await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));
+    syncer.virtual.change<Node>(NODES, 'node-1', ({ metadata }) => {
+      metadata.labels = { color: 'blue' };
+    });
+    await vi.waitFor(() =>
+      expect(inside()?.metadata.labels).toMatchObject({ color: 'blue', 'kubernetes.io/hostname': 'node-1' }),
+    );
+    syncer.virtual.remove(NODES, 'node-1');
+    await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));
   });
 
   it('is derived from its pods where host nodes may not be read', async () => {

@@ -1,12 +1,15 @@
-// Nodes, shown inside while pods of this virtual cluster run on them: what scheduling and users need to know, by allow-list.
+// Nodes, shown inside while pods of this virtual cluster run on them, or always, as the operator chose: what scheduling and users need to know, by allow-list.
 import type { ObjectKey } from '../../../kube/resource.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
 import { defined, dictionary, fields, scalar } from '../../allow-list.ts';
 import type { UpwardKind } from '../../engine/upward.ts';
 import { sameOnWire } from '../../equality.ts';
+import type { NodeSelection } from '../../kind.ts';
 import type { Node, NodeStatus, Pod } from '../../objects.ts';
+import { matchesSelector } from '../../selectors.ts';
 import { createNodeStore, INDEX, type SyncerStores } from '../../stores.ts';
 import { isShownNodeLabel } from './labels.ts';
+import { mergeTaints, ofTenant, recordOfHost } from './of-tenant.ts';
 
 const CONDITIONS = new Set(['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure', 'NetworkUnavailable']);
 const ADDRESSES = new Set(['InternalIP', 'Hostname']);
@@ -60,25 +63,54 @@ export const nodes: UpwardKind<Node> = {
   lingerMs: LINGER_MS,
   observes: [
     { side: 'host', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
+    // The API server taints every new Node, and a tenant may change or delete what he sees.
+    { side: 'virtual', type: NODES, keys: ({ metadata }) => [metadata.name ?? ''] },
     { side: 'host', type: PODS, keys: (pod) => [(pod as Pod).spec?.nodeName ?? []].flat() },
   ],
-  source(name, { stores: { host } }) {
+  source(name, { stores: { host }, context }) {
+    const node = host.nodes.get(name);
+    if (node && isSelected(node, context.sync.nodes)) return node;
     const [pod] = host.pods.byIndex(INDEX.byNode, name);
-    return pod && (host.nodes.get(name) ?? derivedFrom(name, host));
+    return pod && (node ?? derivedFrom(name, host));
   },
   toVirtual,
   isSame: (one, other) => sameOnWire(withoutHeartbeats(one), withoutHeartbeats(other)),
 };
 
+/** Pods may run on other nodes too; those are shown for as long as they do. */
+function isSelected({ metadata }: Node, selection: NodeSelection): boolean {
+  switch (selection.mode) {
+    case 'used':
+      return false;
+    case 'all':
+      return true;
+    case 'selector':
+      return matchesSelector({ matchLabels: { ...selection.selector } }, metadata.labels ?? {});
+  }
+}
+
 function toVirtual({ metadata, spec, status }: Node, virtual: Node | undefined): Node {
-  const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => isShownNodeLabel(key));
+  const labels = Object.fromEntries(
+    Object.entries(metadata.labels ?? {}).filter(([key]) => isShownNodeLabel(key)),
+  );
+  const taints = spec?.taints?.map((item) => taint(item));
+  const unschedulable = spec?.unschedulable;
+  const own = ofTenant(virtual);
   return {
     ...virtual,
-    metadata: { ...virtual?.metadata, name: metadata.name, labels: Object.fromEntries(labels) },
+    metadata: {
+      ...virtual?.metadata,
+      name: metadata.name,
+      labels: { ...own.labels, ...labels },
+      annotations: {
+        ...virtual?.metadata.annotations,
+        ...recordOfHost({ labels, taints, unschedulable }),
+      },
+    },
     spec: defined({
       ...virtual?.spec,
-      taints: spec?.taints?.map((item) => taint(item)),
-      unschedulable: spec?.unschedulable,
+      taints: mergeTaints(taints, own.taints),
+      unschedulable: unschedulable ?? own.unschedulable,
     }),
     status: defined<NodeStatus>({
       addresses: (status?.addresses ?? [])

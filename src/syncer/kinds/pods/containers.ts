@@ -1,8 +1,9 @@
 // Containers of a host pod, field by field. What is not listed here does not exist on the host.
 import { CONFIG_MAPS, SECRETS } from '../../../kube/resource.ts';
-import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
+import { defined, fields, list, scalar } from '../../allow-list.ts';
 import type { Reference, TranslationContext } from '../../kind.ts';
-import type { Container, EnvVar, Pod } from '../../objects.ts';
+import type { Container, EnvVar, EphemeralContainer, Pod } from '../../objects.ts';
+import { hostResources } from './resources.ts';
 import { serviceLinks } from './service-links.ts';
 import { hostFieldRef, resourceFieldRef } from './volumes.ts';
 
@@ -10,10 +11,10 @@ type Probe = NonNullable<Container['livenessProbe']>;
 type Lifecycle = NonNullable<Container['lifecycle']>;
 type Handler = NonNullable<Lifecycle['preStop']>;
 type SecurityContext = NonNullable<Container['securityContext']>;
-type Resources = NonNullable<Container['resources']>;
 type Port = NonNullable<Container['ports']>[number];
 type VolumeMount = NonNullable<Container['volumeMounts']>[number];
 type EnvFrom = NonNullable<Container['envFrom']>[number];
+type RestartRule = NonNullable<Container['restartPolicyRules']>[number];
 type HttpGet = NonNullable<Probe['httpGet']>;
 
 const exec = fields<NonNullable<Probe['exec']>>({ command: list(scalar) });
@@ -44,7 +45,6 @@ const handler = fields<Handler>({
   sleep: fields<NonNullable<Handler['sleep']>>({ seconds: scalar }),
 });
 
-export const resources = fields<Resources>({ limits: dictionary, requests: dictionary });
 export const seccompProfile = fields<NonNullable<SecurityContext['seccompProfile']>>({
   type: scalar,
   localhostProfile: scalar,
@@ -68,6 +68,12 @@ const plainContainer = fields<Container>({
   args: list(scalar),
   workingDir: scalar,
   restartPolicy: scalar,
+  restartPolicyRules: list(
+    fields<RestartRule>({
+      action: scalar,
+      exitCodes: fields<NonNullable<RestartRule['exitCodes']>>({ operator: scalar, values: list(scalar) }),
+    }),
+  ),
   stdin: scalar,
   stdinOnce: scalar,
   tty: scalar,
@@ -76,7 +82,6 @@ const plainContainer = fields<Container>({
   ports: list(
     fields<Port>({ name: scalar, containerPort: scalar, protocol: scalar, hostPort: scalar, hostIP: scalar }),
   ),
-  resources,
   resizePolicy: list(
     fields<NonNullable<Container['resizePolicy']>[number]>({ resourceName: scalar, restartPolicy: scalar }),
   ),
@@ -116,13 +121,35 @@ const plainContainer = fields<Container>({
   }),
 });
 
+const fileRef = fields<NonNullable<NonNullable<EnvVar['valueFrom']>['fileKeyRef']>>({
+  key: scalar,
+  optional: scalar,
+  path: scalar,
+  volumeName: scalar,
+});
+
 /** @throws RefusedError for a field reference that has no place on the host. */
 export function hostContainer(container: Container, pod: Pod, context: TranslationContext): Container {
   const { envFrom = [] } = container;
   return defined({
     ...plainContainer(container),
+    resources: hostResources(container.resources, pod, context),
     env: environment(container, pod, context),
     envFrom: envFrom.length > 0 ? envFrom.map((source) => hostEnvFrom(source, pod, context)) : undefined,
+  });
+}
+
+/** An ephemeral container has fewer fields than others have, and names the one it looks at. */
+export function hostEphemeralContainer(
+  container: EphemeralContainer,
+  pod: Pod,
+  context: TranslationContext,
+): EphemeralContainer {
+  // It may ask for no resources of its own.
+  const { resources: _, ...translated } = hostContainer(container, pod, context);
+  return defined({
+    ...translated,
+    targetContainerName: container.targetContainerName,
   });
 }
 
@@ -164,7 +191,7 @@ function namesOf(
 function hostVariable({ name, value, valueFrom }: EnvVar, pod: Pod, context: TranslationContext): EnvVar {
   if (!valueFrom) return defined({ name, value });
   const namespace = pod.metadata.namespace;
-  const { configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef: resource } = valueFrom;
+  const { configMapKeyRef, secretKeyRef, fieldRef, fileKeyRef, resourceFieldRef: resource } = valueFrom;
   const inObject = (ref: typeof configMapKeyRef, type: typeof SECRETS) =>
     ref &&
     defined({
@@ -178,6 +205,8 @@ function hostVariable({ name, value, valueFrom }: EnvVar, pod: Pod, context: Tra
       configMapKeyRef: inObject(configMapKeyRef, CONFIG_MAPS),
       secretKeyRef: inObject(secretKeyRef, SECRETS),
       fieldRef: fieldRef && hostFieldRef(fieldRef),
+      // Of a volume of the pod's own.
+      fileKeyRef: fileKeyRef && fileRef(fileKeyRef),
       resourceFieldRef: resource && resourceFieldRef(resource),
     }),
   };

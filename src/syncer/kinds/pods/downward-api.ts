@@ -11,6 +11,7 @@ import {
   hostLabelKey,
 } from '../../names.ts';
 import type { Pod, PodSpec } from '../../objects.ts';
+import { allContainers } from './references.ts';
 
 /** Fields of which the host pod's own value is the true one inside as well. */
 const SAME_ON_HOST = new Set([
@@ -61,7 +62,7 @@ export function downwardAnnotations({ metadata, spec }: Pod): Record<string, str
 }
 
 function* fieldPaths(spec: PodSpec): Generator<string> {
-  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+  for (const container of allContainers(spec)) {
     for (const { valueFrom } of container.env ?? [])
       if (valueFrom?.fieldRef) yield valueFrom.fieldRef.fieldPath;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RefusedError } from '../../kind.ts';
 import type { Container, PodSpec } from '../../objects.ts';
-import { requireIsolation, violations } from './isolation.ts';
+import { ephemeralProblem, requireIsolation, violations } from './isolation.ts';
 
 const app = (container: Partial<Container>): PodSpec => ({ containers: [{ name: 'app', ...container }] });
 const within = (securityContext: Container['securityContext']) => app({ securityContext });
@@ -58,14 +58,16 @@ describe('baseline', () => {
     expect(() => requireIsolation(spec, 'baseline')).toThrow(path);
   });
 
-  it('looks at init and ephemeral containers too (T3)', () => {
+  it('looks at init containers too, and at each ephemeral one by itself (T3)', () => {
     const bad = { name: 'x', securityContext: { privileged: true } };
-    expect(
-      pathsOf({ containers: [], initContainers: [bad], ephemeralContainers: [bad] }, 'baseline'),
-    ).toEqual([
-      'spec.initContainers[0].securityContext.privileged',
-      'spec.ephemeralContainers[0].securityContext.privileged',
-    ]);
+    const spec = { containers: [], initContainers: [bad], ephemeralContainers: [{ name: 'good' }, bad] };
+    expect(pathsOf(spec, 'baseline')).toEqual(['spec.initContainers[0].securityContext.privileged']);
+    expect(ephemeralProblem(spec, 0, 'baseline')).toBeUndefined();
+    expect(ephemeralProblem(spec, 0, 'restricted')).toContain('spec.ephemeralContainers[0].securityContext');
+    expect(ephemeralProblem(spec, 1, 'baseline')).toBe(
+      'spec.ephemeralContainers[1].securityContext.privileged: privileged containers are not allowed',
+    );
+    expect(ephemeralProblem(spec, 1, 'none')).toBeUndefined();
   });
 
   it('accepts an ordinary pod', () => {

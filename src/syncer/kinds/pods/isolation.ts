@@ -53,34 +53,59 @@ const SAFE_VOLUMES = new Set([
   'secret',
 ]);
 
-/** @throws RefusedError naming the first offending field and how many more there are. */
+/**
+ * Ephemeral containers are looked at one by one (`ephemeralProblem`): one that is refused is no reason to end the pod.
+ * @throws RefusedError naming the first offending field and how many more there are.
+ */
 export function requireIsolation(spec: PodSpec, profile: IsolationProfile): void {
-  const [first, ...more] = violations(spec, profile);
-  if (!first) return;
-  const others = more.length > 0 ? ` (and ${more.length} more)` : '';
-  throw new RefusedError('ForbiddenByProfile', `${first.path}: ${first.problem}${others}`);
+  const problem = summary(violations(spec, profile));
+  if (problem) throw new RefusedError(FORBIDDEN, problem);
+}
+
+/** What keeps the ephemeral container at `index` from the host; undefined when nothing does. */
+export function ephemeralProblem(
+  spec: PodSpec,
+  index: number,
+  profile: IsolationProfile,
+): string | undefined {
+  const container = spec.ephemeralContainers?.[index];
+  if (!container || profile === 'none') return undefined;
+  return summary(containerViolations(container, `spec.ephemeralContainers[${index}]`, spec, profile));
+}
+
+export const FORBIDDEN = 'ForbiddenByProfile';
+
+function summary([first, ...more]: readonly Violation[]): string | undefined {
+  if (!first) return undefined;
+  return `${first.path}: ${first.problem}${more.length > 0 ? ` (and ${more.length} more)` : ''}`;
 }
 
 export function violations(spec: PodSpec, profile: IsolationProfile): Violation[] {
-  const containers = containersOf(spec);
   const found = [...volumeRules(spec, profile)];
   if (profile === 'none') return found;
   found.push(...hostNamespaces(spec), ...baselineContext(spec.securityContext ?? {}, 'spec.securityContext'));
   found.push(...sysctls(spec.securityContext ?? {}, 'spec.securityContext'));
-  for (const [path, container] of containers) found.push(...baselineContainer(container, path));
-  if (profile !== 'restricted') return found;
-  for (const [path, container] of containers) found.push(...restrictedContainer(container, path, spec));
+  for (const [path, container] of containersOf(spec)) {
+    found.push(...containerViolations(container, path, spec, profile));
+  }
   return found;
+}
+
+/** Of a profile that asks something. */
+function containerViolations(
+  container: Container,
+  path: string,
+  spec: PodSpec,
+  profile: IsolationProfile,
+): Violation[] {
+  const found = baselineContainer(container, path);
+  return profile === 'restricted' ? [...found, ...restrictedContainer(container, path, spec)] : found;
 }
 
 function containersOf(spec: PodSpec): [string, Container][] {
   const listed = (field: string, containers: readonly Container[] = []): [string, Container][] =>
     containers.map((container, index) => [`spec.${field}[${index}]`, container]);
-  return [
-    ...listed('initContainers', spec.initContainers),
-    ...listed('containers', spec.containers),
-    ...listed('ephemeralContainers', spec.ephemeralContainers as Container[] | undefined),
-  ];
+  return [...listed('initContainers', spec.initContainers), ...listed('containers', spec.containers)];
 }
 
 const when = (condition: boolean, path: string, problem: string): Violation[] =>

@@ -1,17 +1,22 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
-import { keyOf, NETWORK_POLICIES, PODS, SECRETS } from '../../../kube/resource.ts';
+import { keyOf, NETWORK_POLICIES, type ObjectMeta, PODS, SECRETS } from '../../../kube/resource.ts';
+import { sameOnWire } from '../../equality.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
-import type { Container, Pod } from '../../objects.ts';
+import { ANNOTATION_ASKED_RESOURCES } from '../../names.ts';
+import type { Container, Pod, Toleration } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
 import { tokensOf } from '../../tokens/projections.ts';
 import { openLabels } from '../network-policies/open-pods.ts';
+import { askedAnnotations, askedForImages } from './asked.ts';
 import { downwardAnnotations } from './downward-api.ts';
+import { isHostsWriter } from './hosts-file.ts';
 import { podStep } from './life.ts';
-import { podReferences } from './references.ts';
+import { allContainers, podReferences } from './references.ts';
 import { tolerationNotices } from './scheduling.ts';
 import { hostPodSpec } from './spec.ts';
 import { withHostStatus, withReadinessGates } from './status.ts';
+import { ephemeralNotices, hasItsResources, podSubresources } from './subresources.ts';
 
 const nodeOf = ({ spec }: Pod) => (spec?.nodeName ? [spec.nodeName] : []);
 
@@ -28,11 +33,12 @@ export const pods: SyncedKind<Pod> = {
   toHost: (virtual, context) => ({
     metadata: {
       labels: { ...hostLabels(virtual.metadata.labels), ...openLabels(virtual, context) },
-      annotations: downwardAnnotations(virtual),
+      annotations: { ...downwardAnnotations(virtual), ...askedAnnotations(virtual) },
     },
     spec: hostPodSpec(virtual, context),
   }),
   merge: mergePod,
+  subresources: podSubresources,
   toVirtual: withHostStatus,
   toHostStatus: withReadinessGates,
   references: podReferences,
@@ -47,30 +53,67 @@ export const pods: SyncedKind<Pod> = {
     },
   ],
   step: podStep,
-  notices: tolerationNotices,
+  notices: (virtual, context) => [
+    ...tolerationNotices(virtual, context),
+    ...ephemeralNotices(virtual, context),
+  ],
+  tellsEventsOf,
+  // Inside, a pod that waits for its end is there until it has ended: one that is gone was deleted by force.
+  orphanGraceSeconds: 0,
 };
 
-/** The API lets a pod's images and its deadline change, besides metadata; all else of its spec is fixed when it is created. */
+/** A kubelet's events name the container: `spec.containers{app}`. */
+function tellsEventsOf({ spec }: Pod, fieldPath: string): boolean {
+  const [, container] = /^spec\.\w+\{(.+)\}$/.exec(fieldPath) ?? [];
+  return container === undefined || allContainers(spec).some(({ name }) => name === container);
+}
+
+/** The API lets a pod's images and deadline change and tolerations be added, besides metadata and what sub-resources change. */
 function mergePod(host: Pod, desired: Pod): Pod {
-  const metadata = mergeMetadata(host.metadata, desired.metadata);
+  const metadata = mergeMetadata(host.metadata, stillAsked(host, desired));
   if (!host.spec || !desired.spec) return { ...host, metadata };
-  const { activeDeadlineSeconds, containers, initContainers } = desired.spec;
+  const { activeDeadlineSeconds, containers, initContainers, tolerations } = desired.spec;
+  const added = missingFrom(host.spec.tolerations, tolerations);
+  const hasImages = askedForImages(host, desired.metadata.annotations);
+  const images = hasImages
+    ? {}
+    : {
+        containers: withImages(host.spec.containers, containers),
+        ...(host.spec.initContainers
+          ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
+          : {}),
+      };
   return {
     ...host,
     metadata,
     spec: {
       ...host.spec,
-      containers: withImages(host.spec.containers, containers),
-      ...(host.spec.initContainers
-        ? { initContainers: withImages(host.spec.initContainers, initContainers ?? []) }
-        : {}),
+      ...images,
       ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
+      ...(added.length > 0 ? { tolerations: [...(host.spec.tolerations ?? []), ...added] } : {}),
     },
   };
 }
 
+/** That resources were asked for is noted once the host pod has them: they come by a request of their own, which may fail. */
+function stillAsked(host: Pod, desired: Pod): ObjectMeta {
+  const { [ANNOTATION_ASKED_RESOURCES]: wanted = '', ...annotations } = desired.metadata.annotations ?? {};
+  const noted = hasItsResources(host, desired)
+    ? wanted
+    : host.metadata.annotations?.[ANNOTATION_ASKED_RESOURCES];
+  return {
+    ...desired.metadata,
+    annotations: { ...annotations, ...(noted ? { [ANNOTATION_ASKED_RESOURCES]: noted } : {}) },
+  };
+}
+
+function missingFrom(present: readonly Toleration[] = [], wanted: readonly Toleration[] = []): Toleration[] {
+  return wanted.filter((toleration) => !present.some((other) => sameOnWire(other, toleration)));
+}
+
 function withImages(host: readonly Container[], desired: readonly Container[]): Container[] {
   return host.map((container) => {
+    if (isHostsWriter(container)) return container;
     const wanted = desired.find(({ name }) => name === container.name);
     return wanted ? { ...container, image: wanted.image } : container;
   });

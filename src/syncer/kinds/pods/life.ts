@@ -6,7 +6,8 @@ import type { Pod } from '../../objects.ts';
 export function podStep(virtual: Pod, host: Pod | undefined): Step<Pod> | undefined {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = virtual.metadata;
   if (deletionTimestamp) {
-    if (host) return endHost(host, deletionGracePeriodSeconds);
+    // By force, and yet there: something waits for how it ended, which a kubelet reports of a pod that has time to end only.
+    if (host) return endHost(host, Math.max(1, deletionGracePeriodSeconds));
     // With a grace period of zero the API server waits for nothing but finalizers.
     if (deletionGracePeriodSeconds === 0) return { do: 'wait' };
     return { do: 'delete-virtual', gracePeriodSeconds: 0 };

@@ -2,7 +2,13 @@
 import type { ResourceType } from '../../../kube/resource.ts';
 import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import type { Reference } from '../../kind.ts';
-import type { Pod, VolumeProjection } from '../../objects.ts';
+import type { Container, EphemeralContainer, Pod, PodSpec, VolumeProjection } from '../../objects.ts';
+
+/** All containers of a pod, whichever way they run. */
+export function allContainers(spec: PodSpec | undefined): (Container | EphemeralContainer)[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
+  return [...initContainers, ...containers, ...ephemeralContainers];
+}
 
 /** Each once. */
 export function podReferences({ metadata, spec }: Pod): Reference[] {
@@ -14,7 +20,7 @@ export function podReferences({ metadata, spec }: Pod): Reference[] {
     add(CONFIG_MAPS, configMap?.name);
     add(SECRETS, secret?.name);
   };
-  for (const { env = [], envFrom = [] } of [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]) {
+  for (const { env = [], envFrom = [] } of allContainers(spec)) {
     for (const { configMapRef, secretRef } of envFrom) {
       add(CONFIG_MAPS, configMapRef?.name);
       add(SECRETS, secretRef?.name);

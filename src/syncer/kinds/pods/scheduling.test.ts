@@ -75,6 +75,11 @@ describe('the node', () => {
     );
   });
 
+  it('named by a tenant who is trusted takes the pod past the scheduler', () => {
+    const trusted = translationContext({}, { profile: 'none' });
+    expect(placement(pod({ nodeName: 'node-1' }), trusted)).toEqual({ nodeName: 'node-1' });
+  });
+
   it('of a control plane is not tolerated, and that is said (T4)', () => {
     const tolerations = [
       { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists' },

@@ -5,6 +5,7 @@ import type { Notice, TranslationContext } from '../../kind.ts';
 import { hostLabelKey } from '../../names.ts';
 import type { Affinity, Pod, PodSpec, Toleration } from '../../objects.ts';
 import { hostSelector, matchesEverything, matchesSelector } from '../../selectors.ts';
+import { choiceByMarks, type NodeChoice } from './marked-nodes.ts';
 
 type NodeAffinity = NonNullable<Affinity['nodeAffinity']>;
 type NodeSelector = NonNullable<NodeAffinity['requiredDuringSchedulingIgnoredDuringExecution']>;
@@ -19,10 +20,8 @@ const nodeSelectorTerm = fields<NodeSelectorTerm>({
   matchExpressions: list(requirement),
   matchFields: list(requirement),
 });
-const nodeAffinity = fields<NodeAffinity>({
-  requiredDuringSchedulingIgnoredDuringExecution: fields<NodeSelector>({
-    nodeSelectorTerms: list(nodeSelectorTerm),
-  }),
+const requiredNodes = fields<NodeSelector>({ nodeSelectorTerms: list(nodeSelectorTerm) });
+const preferredNodes = fields<NodeAffinity>({
   preferredDuringSchedulingIgnoredDuringExecution: list(
     fields<{ weight: number; preference: NodeSelectorTerm }>({
       weight: scalar,
@@ -46,13 +45,19 @@ const spreadConstraint = fields<SpreadConstraint>({
   nodeTaintsPolicy: scalar,
 });
 
-type Placement = Pick<PodSpec, 'nodeSelector' | 'affinity' | 'tolerations' | 'topologySpreadConstraints'>;
+type Placement = Pick<
+  PodSpec,
+  'nodeName' | 'nodeSelector' | 'affinity' | 'tolerations' | 'topologySpreadConstraints'
+>;
 
 export function placement(pod: Pod, context: TranslationContext): Placement {
   const spec = pod.spec ?? { containers: [] };
+  const choice = nodeChoice(spec, context);
   return defined({
-    nodeSelector: spec.nodeSelector && dictionary(spec.nodeSelector),
-    affinity: hostAffinity(pod, context),
+    // Past the host's scheduler, and so past its taints and what a node has left: only a kubelet can refuse it then.
+    nodeName: context.profile === 'none' ? spec.nodeName : undefined,
+    nodeSelector: choice.nodeSelector,
+    affinity: hostAffinity(pod, choice.terms, context),
     tolerations: spec.tolerations
       ?.filter((item) => mayTolerate(item, context))
       .map((item) => toleration(item)),
@@ -60,6 +65,16 @@ export function placement(pod: Pod, context: TranslationContext): Placement {
       hostSpread(constraint, pod.metadata.namespace, context),
     ),
   });
+}
+
+function nodeChoice(spec: PodSpec, context: TranslationContext): NodeChoice {
+  const { nodeSelector, affinity } = spec;
+  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const asked = defined<NodeChoice>({
+    nodeSelector: nodeSelector && dictionary(nodeSelector),
+    terms: required && requiredNodes(required).nodeSelectorTerms,
+  });
+  return choiceByMarks(asked, spec, context.markedNodes());
 }
 
 const CONTROL_PLANE_TAINTS = new Set([
@@ -86,10 +101,17 @@ export function tolerationNotices({ spec }: Pod, context: TranslationContext): N
   );
 }
 
-function hostAffinity({ metadata, spec }: Pod, context: TranslationContext): Affinity | undefined {
-  const { affinity, nodeName } = spec ?? {};
-  if (!affinity && !nodeName) return undefined;
-  const ofNodes = affinity?.nodeAffinity && nodeAffinity(affinity.nodeAffinity);
+function hostAffinity(
+  { metadata, spec }: Pod,
+  terms: NodeSelectorTerm[] | undefined,
+  context: TranslationContext,
+): Affinity | undefined {
+  const { affinity } = spec ?? {};
+  const nodeName = context.profile === 'none' ? undefined : spec?.nodeName;
+  if (!affinity && !nodeName && !terms) return undefined;
+  const preferred = affinity?.nodeAffinity && preferredNodes(affinity.nodeAffinity);
+  const required = terms && { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } };
+  const ofNodes = preferred || required ? { ...preferred, ...required } : undefined;
   const ofPods = (group: PodAffinity | undefined): PodAffinity | undefined =>
     group &&
     defined({

@@ -13,7 +13,7 @@ import type { Pod, PodSpec } from '../../objects.ts';
 import { pods } from './kind.ts';
 import { hostPodSpec } from './spec.ts';
 
-const anything = translationContext({}, { profile: 'none' });
+const anything = translationContext({}, { profile: 'none', hostsImage: undefined });
 const named = (plural: string, name: string) => hostName('vc', plural, { namespace: 'default', name });
 
 function pod(spec: Partial<PodSpec>, metadata: Partial<Pod['metadata']> = {}): Pod {
@@ -69,14 +69,7 @@ describe('the allow-list', () => {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
     });
-    for (const field of [
-      'schedulerName',
-      'priorityClassName',
-      'priority',
-      'overhead',
-      'nodeName',
-      'subdomain',
-    ]) {
+    for (const field of ['schedulerName', 'priorityClassName', 'priority', 'overhead', 'subdomain']) {
       expect(full?.spec).not.toHaveProperty(field);
     }
   });
@@ -179,8 +172,25 @@ describe('what a pod cannot have on the host', () => {
     ['spec.runtimeClassName', { runtimeClassName: 'gvisor' }],
     ['spec.resourceClaims', { resourceClaims: [{ name: 'gpu' }] }],
     [
-      'spec.volumes',
+      'spec.volumes[0].projected.sources[0].clusterTrustBundle',
       { volumes: [{ name: 'x', projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }] },
+    ],
+    [
+      'spec.volumes[1].projected.sources[1].podCertificate',
+      {
+        volumes: [
+          { name: 'x', secret: { secretName: 'x' } },
+          {
+            name: 'y',
+            projected: {
+              sources: [
+                { secret: { name: 'x' } },
+                { podCertificate: { keyType: 'ED25519', signerName: 'example.com/x' } },
+              ],
+            },
+          },
+        ],
+      },
     ],
   ])('%s is refused and not dropped', (path, spec) => {
     expect(() => hostPodSpec(pod(spec), anything)).toThrow(RefusedError);

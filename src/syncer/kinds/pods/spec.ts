@@ -3,9 +3,11 @@ import { SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
 import type { Pod, PodSpec } from '../../objects.ts';
-import { appArmorProfile, hostContainer, resources, seccompProfile, seLinuxOptions } from './containers.ts';
+import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
+import { withHostsFile } from './hosts-file.ts';
 import { requireIsolation } from './isolation.ts';
+import { resources } from './resources.ts';
 import { placement } from './scheduling.ts';
 import { hostVolume } from './volumes.ts';
 
@@ -25,6 +27,7 @@ const plainSpec = fields<PodSpec>({
   hostPID: scalar,
   hostIPC: scalar,
   hostUsers: scalar,
+  hostnameOverride: scalar,
   shareProcessNamespace: scalar,
   os: fields<NonNullable<PodSpec['os']>>({ name: scalar }),
   resources,
@@ -57,7 +60,7 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
   requireSupport(spec, context);
   const namespace = pod.metadata.namespace;
   const { initContainers = [], volumes = [], imagePullSecrets = [] } = spec;
-  return defined({
+  const translated = defined<PodSpec>({
     ...plainSpec(spec),
     ...dnsSettings(pod, context),
     ...placement(pod, context),
@@ -78,6 +81,7 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
   });
+  return withHostsFile(translated, pod, context);
 }
 
 /** Fields whose loss would change what the pod is: refused rather than dropped. */

@@ -9,13 +9,14 @@ const context = translationContext();
 const secretName = hostName('vc', 'secrets', { namespace: 'default', name: 'password' });
 const virtual: Pod = {
   metadata: { namespace: 'default', name: 'web', uid: 'inside', generation: 5 },
-  spec: { containers: [], imagePullSecrets: [{ name: 'password' }] },
+  spec: { containers: [{ name: 'app' }], imagePullSecrets: [{ name: 'password' }] },
   status: { phase: 'Pending', qosClass: 'Burstable' },
 };
 const host: Pod = {
   metadata: { namespace: 'host-ns', name: 'web-default-vc-abc', uid: 'outside', generation: 2 },
   status: {},
 };
+const plain = (name: string) => ({ name, image: 'x', imageID: '', ready: false, restartCount: 0 });
 const withStatus = (status: Pod['status']): Pod => ({ ...host, status });
 
 describe('the status inside', () => {
@@ -81,6 +82,62 @@ describe('the status inside', () => {
     expect(
       withHostStatus(withStatus({ observedGeneration: 1 }), virtual, context).status?.observedGeneration,
     ).toBe(undefined);
+  });
+
+  it('tells what a container wrote about its end as it wrote it, and what its runtime wrote with the names inside', () => {
+    const ended = (reason: string) =>
+      withHostStatus(
+        withStatus({
+          containerStatuses: [
+            { ...plain('app'), state: { terminated: { exitCode: 1, reason, message: 'lost host-ns' } } },
+          ],
+        }),
+        virtual,
+        context,
+      ).status?.containerStatuses?.[0]?.state?.terminated?.message;
+    expect(ended('Error')).toBe('lost host-ns');
+    expect(ended('StartError')).toBe('lost default');
+  });
+
+  it('has no container that is not inside', () => {
+    const { status } = withHostStatus(
+      withStatus({
+        initContainerStatuses: [plain('mayfly-hosts')],
+        containerStatuses: [plain('app')],
+        ephemeralContainerStatuses: [plain('of-an-administrator')],
+        conditions: [
+          {
+            type: 'Initialized',
+            status: 'False',
+            reason: 'ContainersNotInitialized',
+            message: 'containers with incomplete status: [mayfly-hosts init]',
+          },
+        ],
+      }),
+      virtual,
+      context,
+    );
+    expect(status).toMatchObject({
+      containerStatuses: [{ name: 'app' }],
+      conditions: [{ message: 'containers with incomplete status: [init]' }],
+    });
+    expect(status).not.toHaveProperty('initContainerStatuses');
+    expect(status).not.toHaveProperty('ephemeralContainerStatuses');
+  });
+
+  it('counts the generations of conditions as they are counted inside, and none before the host pod was resized', () => {
+    const asks = (cpu: string): Pod['spec'] => ({
+      containers: [{ name: 'app', resources: { requests: { cpu } } }],
+    });
+    const inside = { ...virtual, spec: asks('2') };
+    const observed = (outside: Pod) => {
+      const { status } = withHostStatus(outside, inside, context);
+      return [status?.observedGeneration, status?.conditions?.[0]?.observedGeneration];
+    };
+    const conditions = [{ type: 'PodResizePending', status: 'True', observedGeneration: 2 }];
+    const outside = withStatus({ observedGeneration: 2, conditions });
+    expect(observed({ ...outside, spec: asks('1') })).toEqual([undefined, undefined]);
+    expect(observed({ ...outside, spec: asks('2') })).toEqual([5, 5]);
   });
 
   it('says the same again when nothing has changed', () => {
@@ -162,6 +219,12 @@ describe('the step to take', () => {
       'to hurry when the grace was cut short',
       pod(ending(1)),
       pod(ending(9)),
+      { do: 'delete-host', gracePeriodSeconds: 1 },
+    ],
+    [
+      'to leave a second for the end to be told, of a pod that is held by a finalizer',
+      pod(ending(0)),
+      pod({}),
       { do: 'delete-host', gracePeriodSeconds: 1 },
     ],
     ['to finish what has ended', pod(ending(9)), undefined, { do: 'delete-virtual', gracePeriodSeconds: 0 }],

@@ -3,8 +3,10 @@ import { defined, dictionary, fields, list, scalar } from '../../allow-list.ts';
 import { createTeller } from '../../host-text.ts';
 import type { TranslationContext } from '../../kind.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../objects.ts';
-import { resources } from './containers.ts';
-import { podReferences } from './references.ts';
+import { withoutHostsWriter } from './hosts-file.ts';
+import { allContainers, podReferences } from './references.ts';
+import { resources } from './resources.ts';
+import { isResized } from './subresources.ts';
 
 /** Conditions that the node and the scheduler decide over; all others on a pod belong to the side that set them. */
 const HOST_CONDITIONS = new Set([
@@ -89,30 +91,63 @@ const plainStatus = fields<PodStatus>({
 /** The virtual pod with the host pod's status. The QoS class is fixed at creation and stays as it is inside. */
 export function withHostStatus(host: Pod, virtual: Pod, context: TranslationContext): Pod {
   const tell = createTeller(host, virtual, () => podReferences(virtual), context);
-  const told = tellMessages(plainStatus(host.status ?? {}), tell);
+  const generation = createGenerations(host, virtual);
+  const told = tellMessages(ofContainersInside(plainStatus(host.status ?? {}), virtual), tell);
   const status = defined<PodStatus>({
     ...told,
     qosClass: virtual.status?.qosClass,
     nominatedNodeName: virtual.status?.nominatedNodeName,
-    observedGeneration: observedGeneration(host, virtual),
-    conditions: conditions(host, virtual, tell),
+    observedGeneration: generation(host.status?.observedGeneration, virtual.status?.observedGeneration),
+    conditions: conditions(host, virtual, tell, generation),
   });
   return { ...virtual, status };
 }
 
-/** Generations count apart on both sides: the newest of one stands for the newest of the other. */
-function observedGeneration(host: Pod, virtual: Pod): number | undefined {
-  const observed = host.status?.observedGeneration;
-  if (observed === undefined) return virtual.status?.observedGeneration;
-  return observed === host.metadata.generation
-    ? virtual.metadata.generation
-    : virtual.status?.observedGeneration;
+/** Containers that the host pod has besides, ours or an administrator's, are none inside. */
+function ofContainersInside(status: PodStatus, { spec }: Pod): PodStatus {
+  const inside = new Set(allContainers(spec).map(({ name }) => name));
+  const known = (statuses: ContainerStatus[] | undefined) => {
+    const kept = statuses?.filter(({ name }) => inside.has(name));
+    return kept && kept.length > 0 ? kept : undefined;
+  };
+  return defined({
+    ...status,
+    initContainerStatuses: known(status.initContainerStatuses),
+    containerStatuses: known(status.containerStatuses),
+    ephemeralContainerStatuses: known(status.ephemeralContainerStatuses),
+  });
 }
 
-function conditions(host: Pod, virtual: Pod, tell: (text: string) => string): PodCondition[] | undefined {
+/** The generation inside that an observed generation of the host pod stands for. */
+type Generations = (observed: number | undefined, told: number | undefined) => number | undefined;
+
+/**
+ * Generations count apart on both sides: the newest of one stands for the newest of the other, once the host pod asks for what
+ * the virtual one does. Of what came before, what was told then is all that is known.
+ */
+function createGenerations(host: Pod, virtual: Pod): Generations {
+  const isCarriedOut = isResized(host, virtual);
+  return (observed, told) => {
+    const isNewest = observed !== undefined && observed === host.metadata.generation;
+    return isNewest && isCarriedOut ? virtual.metadata.generation : told;
+  };
+}
+
+function conditions(
+  host: Pod,
+  virtual: Pod,
+  tell: (text: string) => string,
+  generation: Generations,
+): PodCondition[] | undefined {
   const fromHost = (host.status?.conditions ?? [])
     .filter(({ type }) => HOST_CONDITIONS.has(type))
-    .map((item) => tellMessages(condition(item), tell));
+    .map((item) => {
+      const told = virtual.status?.conditions?.find(({ type }) => type === item.type)?.observedGeneration;
+      return defined<PodCondition>({
+        ...tellMessages(condition(item), (text) => withoutHostsWriter(tell(text))),
+        observedGeneration: generation(item.observedGeneration, told),
+      });
+    });
   const present = new Set(fromHost.map(({ type }) => type));
   const ownedInside = (virtual.status?.conditions ?? []).filter(
     ({ type }) => !HOST_CONDITIONS.has(type) || (type === 'DisruptionTarget' && !present.has(type)),
@@ -121,10 +156,15 @@ function conditions(host: Pod, virtual: Pod, tell: (text: string) => string): Po
   return all.length > 0 ? all : undefined;
 }
 
-/** Every `message`, at any depth. */
+/** Reasons of a container's end whose message is the runtime's; with any other it is what the container itself wrote. */
+const ENDED_BY_RUNTIME = new Set(['StartError', 'ContainerCannotRun', 'ContainerStatusUnknown']);
+
+/** Every `message` of the host's, at any depth. */
 function tellMessages<T>(value: T, tell: (text: string) => string): T {
   if (Array.isArray(value)) return value.map((item) => tellMessages(item, tell)) as T;
   if (typeof value !== 'object' || value === null) return value;
+  const { exitCode, reason } = value as { exitCode?: number; reason?: string };
+  if (exitCode !== undefined && !ENDED_BY_RUNTIME.has(reason ?? '')) return value;
   return Object.fromEntries(
     Object.entries(value).map(([field, item]) => [
       field,

@@ -123,8 +123,10 @@ function hostProjection(
     };
   }
   const [type = 'unknown'] = Object.keys(source);
+  const volume = (pod.spec?.volumes ?? []).findIndex(({ projected }) => projected?.sources?.includes(source));
+  const index = pod.spec?.volumes?.[volume]?.projected?.sources?.indexOf(source);
   throw new RefusedError(
     'UnsupportedVolume',
-    `spec.volumes: projections of ${type} are not given to virtual clusters`,
+    `spec.volumes[${volume}].projected.sources[${index}].${type}: projections of this type are not given to virtual clusters`,
   );
 }

@@ -1,0 +1,37 @@
+// Kinds that only tests speak of.
+import type { ResourceType } from '../../src/kube/resource.ts';
+
+const namespaced = (group: string, version: string, plural: string, kind: string): ResourceType => ({
+  group,
+  version,
+  plural,
+  kind,
+  namespaced: true,
+});
+
+export const RESOURCE_QUOTAS = namespaced('', 'v1', 'resourcequotas', 'ResourceQuota');
+export const POD_METRICS = namespaced('metrics.k8s.io', 'v1beta1', 'pods', 'PodMetrics');
+export const AUTOSCALERS = namespaced(
+  'autoscaling',
+  'v2',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  plural: 'customresourcedefinitions',
+  kind: 'CustomResourceDefinition',
+  namespaced: false,
+};
+export const LIMIT_RANGES = namespaced('', 'v1', 'limitranges', 'LimitRange');
+export const PRIORITY_CLASSES: ResourceType = {
+  group: 'scheduling.k8s.io',
+  version: 'v1',
+  plural: 'priorityclasses',
+  kind: 'PriorityClass',
+  namespaced: false,
+};
+export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
+export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const DISRUPTION_BUDGETS = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');
