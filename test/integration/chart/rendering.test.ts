@@ -21,6 +21,7 @@ const VARIANTS = [
   GIVEN,
   { isolation: { profile: 'restricted' }, persistence: { type: 'memory' } },
   { isolation: { profile: 'none' }, persistence: { type: 'claim' }, rbac: { hostReads: false } },
+  { distribution: 'k3s' },
 ];
 
 interface PolicyRule {
@@ -155,6 +156,39 @@ describe('the pod of the control plane', () => {
   ])('has /etc/hosts of pods written by %s', async (_, values, image) => {
     const syncer = container(await render({ image: { tag: '1' }, ...values }), 'syncer');
     expect(syncer.env?.find(({ name }) => name === 'MAYFLY_HOSTS_IMAGE')?.value).toBe(image);
+  });
+});
+
+describe('the store', () => {
+  const ETCD = {
+    store: { type: 'etcd', etcd: { endpoints: ['https://a.example.com:2379'], secretName: 'etcd' } },
+  };
+
+  test('may be an etcd of the operator’s, and then needs no database and no volume', async () => {
+    const rendered = await render({ ...ETCD, persistence: { type: 'claim' } });
+    const spec = podSpec(rendered);
+    expect(spec.containers.map(({ name }) => name)).toEqual([
+      'kube-apiserver',
+      'kube-controller-manager',
+      'syncer',
+    ]);
+    expect(spec.volumes.map(({ name }) => name)).not.toContain('store');
+    expect(rendered.some(({ kind }) => kind === 'PersistentVolumeClaim')).toBe(false);
+    expect(container(rendered, 'kube-apiserver').args).toEqual(
+      expect.arrayContaining([
+        '--etcd-servers=https://a.example.com:2379',
+        '--etcd-prefix=/mayfly/previews/pr-17',
+        '--etcd-cafile=/etc/mayfly/etcd/ca.crt',
+        '--etcd-certfile=/etc/mayfly/etcd/tls.crt',
+        '--etcd-keyfile=/etc/mayfly/etcd/tls.key',
+      ]),
+    );
+  });
+
+  test('may be an etcd without TLS', async () => {
+    const plain = { type: 'etcd', etcd: { endpoints: ['http://a.example.com:2379'] } };
+    const { args = [] } = container(await render({ store: plain }), 'kube-apiserver');
+    expect(args.filter((argument) => /^--etcd-(ca|cert|key)file/.test(argument))).toEqual([]);
   });
 });
 
@@ -409,6 +443,12 @@ describe('refuses', () => {
       'limits that leave room for the namespace’s',
       { resources: { kine: { limits: { memory: null } } } },
       /memory/,
+    ],
+    ['an etcd that is nowhere', { store: { type: 'etcd' } }, /store.etcd.endpoints/],
+    [
+      'to give k3s a Secret in which it cannot write',
+      { distribution: 'k3s', certificates: { secretName: 'made-before' } },
+      /certificates.secretName/,
     ],
     ['a minor version that was not tested', { kubernetes: { version: '1.20' } }, /name one in full/],
   ])('%s', async (_, values, message) => {
