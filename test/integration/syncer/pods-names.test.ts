@@ -80,7 +80,7 @@ describe('the pods of a StatefulSet', () => {
   it('show no container of ours, in their state or in their events', async () => {
     const told = await work.cluster.inside.kubectl(['describe', 'pod', 'db-0']);
     expect(told).toContain('Created container: app');
-    expect(told).not.toContain('mayfly');
+    expect(told).not.toContain('mayfly-hosts');
   });
 });
 
