@@ -6,6 +6,7 @@ import { CONFIG_MAPS, type KubeObject, PODS } from '../../../src/kube/resource.t
 import type { ConfigMap, Pod } from '../../../src/syncer/objects.ts';
 import { containerProcesses, killContainer } from '../../host/containers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { MACHINE_IS_CLIENT } from '../../support/network-access.ts';
 import {
   call,
   type SyncedCluster,
@@ -179,10 +180,11 @@ describe('a control plane that cannot start', () => {
   });
   afterAll(() => cluster?.remove());
 
+  const machineIsClient = Object.entries(MACHINE_IS_CLIENT).map(([value, range]) => `${value}=${range}`);
   const upgrade = (...values: string[]) =>
     cluster.host.helm([
       ...['upgrade', CLUSTER, 'charts/virtual-cluster', '--namespace', cluster.hostNamespace],
-      ...['image.tag=dev', ...values].flatMap((value) => ['--set', value]),
+      ...['image.tag=dev', ...machineIsClient, ...values].flatMap((value) => ['--set', value]),
     ]);
 
   async function runsAgain(): Promise<void> {
