@@ -62,8 +62,16 @@ async function mounts(): Promise<string[]> {
     .map((line) => `mount ${line.split(' ')[4]}`);
 }
 
+/** Those at the top of each hierarchy, and what is below ours: below others', groups come and go as their owners like. */
 async function cgroups(): Promise<string[]> {
-  const found = await Promise.all((await cgroupHierarchies()).map((hierarchy) => subtree(hierarchy)));
+  const found = await Promise.all(
+    (await cgroupHierarchies()).flatMap((hierarchy) => [
+      readdir(hierarchy, { withFileTypes: true }).then((entries) =>
+        entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(hierarchy, name)),
+      ),
+      subtree(join(hierarchy, 'mayfly-host')),
+    ]),
+  );
   return found.flat().map((path) => `cgroup ${path}`);
 }
 

@@ -18,6 +18,8 @@ const CLI = join(import.meta.dirname, '..', 'host', 'cli.ts');
 const KILL_CONTAINERD =
   'for exe in /proc/[0-9]*/exe; do case $(readlink $exe) in */containerd) kill -9 $(basename $(dirname $exe));; esac; done';
 const UP_TIMEOUT_MS = 170_000;
+/** A host of its own, whatever cluster other tests use. */
+const ENV = { ...process.env, MAYFLY_KUBECONFIG: '' };
 
 const WORKLOAD = `
 apiVersion: v1
@@ -86,7 +88,7 @@ function apiServerPod(name: string, capabilities: string[]): string {
 }
 
 async function host(...args: string[]): Promise<string> {
-  return run(process.execPath, [CLI, '--name', NAME, ...args], { timeoutMs: UP_TIMEOUT_MS });
+  return run(process.execPath, [CLI, '--name', NAME, ...args], { timeoutMs: UP_TIMEOUT_MS, env: ENV });
 }
 
 async function kubectl(args: string[], input?: string): Promise<string> {
@@ -273,7 +275,7 @@ describe('the test host', () => {
   });
 
   it('leaves nothing behind when it was killed while starting', async () => {
-    const starting = spawn(process.execPath, [CLI, '--name', NAME, 'up'], { stdio: 'ignore' });
+    const starting = spawn(process.execPath, [CLI, '--name', NAME, 'up'], { stdio: 'ignore', env: ENV });
     const ended = once(starting, 'exit');
     await firstProcess();
     starting.kill('SIGKILL');

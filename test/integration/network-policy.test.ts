@@ -16,6 +16,11 @@ import { kubectlPath } from '../support/tools.ts';
 
 const HOST = planInstance('policy-test', 2);
 const CLI = join(import.meta.dirname, '..', 'host', 'cli.ts');
+/** A host of its own, whatever cluster other tests use. */
+function host(...args: string[]): Promise<string> {
+  const env = { ...process.env, MAYFLY_KUBECONFIG: '' };
+  return run(process.execPath, [CLI, '--name', HOST.name, ...args], { env, timeoutMs: 170_000 });
+}
 const call = () => ({ signal: AbortSignal.timeout(30_000) });
 
 const [NODE_1 = '', NODE_2 = ''] = HOST.nodes.map(({ name }) => name);
@@ -47,7 +52,7 @@ let cluster: ClusterAccess;
 const addresses = new Map<string, string>();
 
 beforeAll(async () => {
-  await run(process.execPath, [CLI, '--name', HOST.name, 'up', '--nodes', '2'], { timeoutMs: 170_000 });
+  await host('up', '--nodes', '2');
   cluster = await clusterAccess(HOST.kubeconfig);
   const { client } = cluster;
   for (const name of ['alpha', 'beta']) {
@@ -92,7 +97,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await cluster?.client.close();
-  await run(process.execPath, [CLI, '--name', HOST.name, 'down']);
+  await host('down');
 });
 
 /** Which of the targets, `<name>:<protocol>:<port>`, a pod gets an answer from. */
