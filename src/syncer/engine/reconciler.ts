@@ -31,6 +31,9 @@ const REPLACED = 'StoreReplaced';
 /** After so many tries a host object that should have been reserved is taken for missing, and made. */
 const RESERVATION_TRIES = 5;
 
+/** How long until it is asked again whether a copy that might be referred to by a kind nobody could list yet may go. */
+const UNKNOWN_MS = 2_000;
+
 /** Something that belongs to a host object of a kind and has to be there before it: the tokens of a pod. */
 export interface Companion {
   /** Makes it, or makes it anew when it is due; asks to be called again in time. */
@@ -119,9 +122,9 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     const step = kind.step?.(virtual, host);
     if (step) return run(step, virtual, host, signal);
     if (when === 'referenced' && !isReferenced(key)) {
-      if (host && referrers.every((referrer) => deps.isKnown(referrer.type)))
-        await removeOrphan(host, signal);
-      return;
+      if (!host) return;
+      if (!referrers.every((referrer) => deps.isKnown(referrer.type))) return queue.addAfter(id, UNKNOWN_MS);
+      return removeOrphan(host, signal);
     }
     // What is about to end inside is not begun on the host.
     if (!host && virtual.metadata.deletionTimestamp) return;

@@ -10,6 +10,7 @@ import type { EndpointSlice, Service, ServiceSpec } from '../../../src/syncer/ob
 import type { ClusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
+import { admitMachine } from '../../support/network-access.ts';
 import { call, type SyncedCluster, startSyncedCluster, within } from '../../support/synced-cluster.ts';
 
 const DOMAIN = 'svc.cluster.local';
@@ -92,6 +93,7 @@ beforeAll(async () => {
   place = await createTestNamespace('same');
   cluster = await startSyncedCluster('compared');
   const { host, inside, hostNamespace } = cluster;
+  await admitMachine(host.client, hostNamespace, call().signal);
   await inside.client.create(NAMESPACES, { metadata: { name: place.namespace } }, call());
   await fill(host);
   await fill(inside);

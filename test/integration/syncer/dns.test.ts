@@ -10,6 +10,7 @@ import type { Pod, Service, ServiceSpec } from '../../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
+import { admitMachine } from '../../support/network-access.ts';
 import {
   call,
   type SyncedCluster,
@@ -49,6 +50,7 @@ beforeAll(async () => {
     'dns.hostServices[0].name': `db.shared.${DOMAIN}`,
     'dns.hostServices[0].service': `${infra.namespace}/db`,
   });
+  await admitMachine(host.client, cluster.hostNamespace, call().signal);
   const dns = await host.client.get<Service>(
     SERVICES,
     { namespace: cluster.hostNamespace, name: 'dns-dns' },
