@@ -321,6 +321,7 @@ describe('refuses', () => {
     ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
     ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
     ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
+    ['nodes by labels without any', { sync: { nodes: { mode: 'selector' } } }, /selector/],
     ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
     ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
     [
