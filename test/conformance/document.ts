@@ -8,7 +8,7 @@ export interface DocumentInput {
   known: KnownFailures;
 }
 
-export const UNEXPLAINED = 'Not explained yet.';
+const UNEXPLAINED = 'Not explained yet.';
 
 export function renderDocument({ kubernetesVersion, results, known }: DocumentInput): string {
   const { passed, failed, skipped } = count(Object.values(results));
