@@ -7,6 +7,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // Ten times what the slowest takes on an idle machine: others may be at work on it.
+          testTimeout: 20_000,
           include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host,conformance}/**/*.test.ts'],
         },
       },

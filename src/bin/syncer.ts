@@ -1,8 +1,9 @@
 // Entry point of the syncer: `run` (the default) serves a virtual cluster; `certificates` makes what its control plane needs
 // to start, and ends.
 import { readFile } from 'node:fs/promises';
+import { keepCertificates, readSyncerCertificates } from '../certificates/rotation.ts';
 import { loadCertificatesConfig, loadSyncerConfig } from '../config/syncer.ts';
-import { createKubeClient } from '../kube/client.ts';
+import { createKubeClient, type KubeClient } from '../kube/client.ts';
 import { inClusterConnection, type KubeConnection } from '../kube/connection.ts';
 import { createTransport } from '../kube/transport.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -34,34 +35,55 @@ function hostConnection(kubeconfigFile: string | undefined): Promise<KubeConnect
   return kubeconfigFile ? fromKubeconfig(kubeconfigFile) : inClusterConnection(process.env);
 }
 
-async function makeCertificates(): Promise<void> {
-  // Libraries for X.509 take megabytes that a running syncer does without.
+async function writeCertificates(
+  config: ReturnType<typeof loadCertificatesConfig>,
+  folder: string,
+  client: KubeClient,
+  signal: AbortSignal,
+): Promise<void> {
+  // Libraries for X.509 take megabytes that a running syncer does without, until something has to be renewed.
   const { ensureCertificates } = await import('../certificates/ensure.ts');
   const { writeCertificateFolders } = await import('../certificates/folders.ts');
-  const config = loadCertificatesConfig(process.env);
-  const client = createKubeClient(createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS));
   const files = await ensureCertificates({
     ...config,
     namespace: config.hostNamespace,
     client,
     clock: systemClock,
-    signal: AbortSignal.any([ending.signal, AbortSignal.timeout(CERTIFICATES_TIMEOUT_MS)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(CERTIFICATES_TIMEOUT_MS)]),
   });
-  await writeCertificateFolders(config.certificatesFolder, files);
+  await writeCertificateFolders(folder, files);
+}
+
+async function makeCertificates(): Promise<void> {
+  const config = loadCertificatesConfig(process.env);
+  const client = createKubeClient(createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS));
+  await writeCertificates(config, config.certificatesFolder, client, ending.signal);
   await client.close();
 }
 
 async function run(): Promise<void> {
-  const config = await loadSyncerConfig(process.env);
+  const config = loadSyncerConfig(process.env);
   const logger = createLogger({ name: 'syncer', level: config.logLevel });
-  const { ca, syncer } = config.certificates;
+  const readCertificates = () => readSyncerCertificates(config.certificatesFolder);
+  const certificates = await readCertificates();
+  const { ca, syncer } = certificates;
   const virtualConnection = config.virtualKubeconfigFile
     ? await fromKubeconfig(config.virtualKubeconfigFile)
     : { server: VIRTUAL_API, ca, ...syncer };
   const host = createTransport(await hostConnection(config.hostKubeconfigFile), PROCESS);
   const virtual = createTransport(virtualConnection, PROCESS);
+  const renew = config.allCertificatesFolder
+    ? (signal: AbortSignal) =>
+        writeCertificates(config, config.allCertificatesFolder ?? '', createKubeClient(host), signal)
+    : undefined;
   await createSyncer({
     ...config,
+    certificates,
+    keepCertificates: (use, signal) =>
+      keepCertificates(
+        { initial: certificates, read: readCertificates, renew, use, clock: systemClock, logger },
+        signal,
+      ),
     host,
     virtual,
     upstreams: upstreamsOf(await readFile('/etc/resolv.conf', 'utf8'), config.podIps),

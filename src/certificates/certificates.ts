@@ -21,6 +21,7 @@ import {
   SERVICE_ACCOUNT_PRIVATE_KEY,
   SERVICE_ACCOUNT_PUBLIC_KEY,
 } from './plan.ts';
+import { nearsItsEnd } from './validity.ts';
 
 /** File name (`ca.crt`, `apiserver.key`, ...) to PEM: the data of the Secret `<cluster>-certificates`. */
 export type CertificateFiles = Record<string, string>;
@@ -32,9 +33,6 @@ export interface CertificateRequest extends ClusterIdentity {
 }
 
 const AUTHORITY_LIFETIME_MS = 10 * 365 * 24 * 60 * 60_000;
-
-/** A certificate is renewed when less than this part of its life is left. */
-const RENEWAL_PART = 1 / 3;
 
 /** Makes every file anew, in some tens of milliseconds. */
 export function createCertificates(request: CertificateRequest): Promise<CertificateFiles> {
@@ -114,12 +112,6 @@ function isKeyPair(pair: Partial<PemPair>): pair is PemPair {
 
 function hasKey(certificate: X509Certificate, privateKey: string): boolean {
   return attempt(() => certificate.checkPrivateKey(createPrivateKey(privateKey))) ?? false;
-}
-
-function nearsItsEnd(certificate: X509Certificate, now: Date): boolean {
-  const startMs = certificate.validFromDate.getTime();
-  const endMs = certificate.validToDate.getTime();
-  return endMs - now.getTime() < (endMs - startMs) * RENEWAL_PART;
 }
 
 function pairOf(name: string, files: Readonly<CertificateFiles>): PemPair | undefined {

@@ -1,4 +1,4 @@
-// The step before a control plane starts: the Secrets with certificates and kubeconfig exist, fit for use, on the host.
+// Before a control plane starts and while it runs: the Secrets with certificates and kubeconfig exist, fit for use, on the host.
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRetryable } from '../kube/errors.ts';

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -15,6 +15,7 @@ const files = Object.fromEntries(
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'certificates-'));
+  await Promise.all(Object.keys(FILES_BY_CONTAINER).map((container) => mkdir(join(folder, container))));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 

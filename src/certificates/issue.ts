@@ -24,7 +24,7 @@ type KeyPair = webcrypto.CryptoKeyPair;
 const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' };
 
-/** Certificates are valid from before they are made, for clocks that differ or are set back. */
+/** Certificates are valid from before they are made, for clocks that differ or are set back; by no more than their life. */
 const BACKDATE_MS = 2 * 60 * 60_000;
 
 /** A certificate or public key and the private key to it, each as PEM (`CERTIFICATE`, `PUBLIC KEY`; PKCS #8 `PRIVATE KEY`). */
@@ -133,7 +133,7 @@ async function selfSign(keys: KeyPair, name: JsonName | Name, validity: Validity
 /** No certificate outlives the one that signs it. */
 function period({ nowMs, lifetimeMs }: Validity, latest?: Date): { notBefore: Date; notAfter: Date } {
   const endMs = Math.min(nowMs + lifetimeMs, latest?.getTime() ?? Number.POSITIVE_INFINITY);
-  return { notBefore: new Date(nowMs - BACKDATE_MS), notAfter: new Date(endMs) };
+  return { notBefore: new Date(nowMs - Math.min(BACKDATE_MS, lifetimeMs)), notAfter: new Date(endMs) };
 }
 
 function generateKeys(): Promise<KeyPair> {

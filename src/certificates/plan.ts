@@ -128,5 +128,3 @@ export const FILES_BY_CONTAINER = {
   ],
   syncer: ['ca.crt', 'syncer.crt', 'syncer.key', 'kubelet.crt', 'kubelet.key', 'webhook.crt', 'webhook.key'],
 } as const satisfies Record<string, readonly string[]>;
-
-export type CertificateContainer = keyof typeof FILES_BY_CONTAINER;

@@ -1,49 +1,42 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InvalidInputError } from '../lib/errors.ts';
 import { loadCertificatesConfig, loadSyncerConfig } from './syncer.ts';
 
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'certificates-'));
-  const names = [
-    'ca.crt',
-    ...['syncer', 'kubelet', 'webhook'].flatMap((name) => [`${name}.crt`, `${name}.key`]),
-  ];
-  await Promise.all(names.map((name) => writeFile(join(folder, name), `of ${name}`)));
-});
-afterEach(() => rm(folder, { recursive: true }));
-
-const environment = () => ({
-  MAYFLY_CLUSTER: 'vc',
-  MAYFLY_NAMESPACE: 'host-ns',
-  MAYFLY_POD_IPS: '10.0.0.1,fd00::1',
-  MAYFLY_CERTIFICATES_FOLDER: folder,
-});
+const environment = { MAYFLY_CLUSTER: 'vc', MAYFLY_NAMESPACE: 'host-ns', MAYFLY_POD_IPS: '10.0.0.1,fd00::1' };
 
 describe('the configuration of a syncer', () => {
-  it('reads its certificates and has safe defaults', async () => {
-    expect(await loadSyncerConfig(environment())).toMatchObject({
+  it('has safe defaults', () => {
+    expect(loadSyncerConfig(environment)).toMatchObject({
       cluster: 'vc',
       hostNamespace: 'host-ns',
       profile: 'baseline',
       network: { isolated: true, deniedCidrs: [] },
       sync: {
-        nodes: { mode: 'used', selector: {} },
         ingresses: { annotations: [], hosts: [] },
         httpRoutes: { gateways: [], hosts: [] },
         ingressClasses: ['*'],
         runtimeClasses: [],
         priorityClasses: [],
         serviceAccounts: { enabled: false, annotations: [] },
+        configMaps: 'referenced',
+        secrets: 'referenced',
+        fromHost: { configMaps: [], secrets: [] },
+        customResources: [],
       },
+      dns: { hosts: {}, stubDomains: {}, hostServices: [] },
+      maxDepth: 2,
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
       defaultLimits: {},
-      certificates: { ca: 'of ca.crt', kubelet: { cert: 'of kubelet.crt', key: 'of kubelet.key' } },
+      certificatesFolder: '/etc/mayfly/certificates',
     });
+  });
+
+  it('reads which nodes are to be shown', () => {
+    const nodes = { mode: 'selector', selector: { 'a.example/team': 'x', zone: '' } };
+    const given = { MAYFLY_SYNC: JSON.stringify({ nodes }) };
+    expect(loadSyncerConfig(environment).sync.nodes).toEqual({ mode: 'used', selector: {} });
+    expect(loadSyncerConfig({ ...environment, ...given }).sync.nodes).toEqual(nodes);
   });
 
   it.each([
@@ -53,22 +46,25 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_ISOLATION_PROFILE', 'some'],
     ['MAYFLY_SYNC', 'all'],
     ['MAYFLY_SYNC', '{"everything":true}'],
+    ['MAYFLY_DNS', '{"hosts":{"db":["here"]}}'],
     ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
-    ['MAYFLY_CERTIFICATES_FOLDER', '/nowhere'],
-  ])('refuses %s=%s by name', async (variable, value) => {
-    const loaded = loadSyncerConfig({ ...environment(), [variable]: value });
-    await expect(loaded).rejects.toThrow(InvalidInputError);
-    await expect(loaded).rejects.toThrow(variable);
+    ['MAYFLY_SYNC', '{"nodes":{"mode":"none"}}'],
+    ['MAYFLY_MAX_DEPTH', '0'],
+    ['MAYFLY_CERTIFICATES_LIFETIME', 'a year'],
+  ])('refuses %s=%s by name', (variable, value) => {
+    const load = () => loadSyncerConfig({ ...environment, [variable]: value });
+    expect(load).toThrow(InvalidInputError);
+    expect(load).toThrow(variable);
   });
 });
 
 describe('the configuration of the certificates step', () => {
-  it('counts life in days and lists names', () => {
+  it('reads a life with its unit, and lists names', () => {
     const given = {
-      MAYFLY_CERTIFICATES_LIFETIME_DAYS: '2',
+      MAYFLY_CERTIFICATES_LIFETIME: '2d',
       MAYFLY_CERTIFICATES_EXTRA_NAMES: 'a.example.com,192.0.2.1',
     };
-    expect(loadCertificatesConfig({ ...environment(), ...given })).toMatchObject({
+    expect(loadCertificatesConfig({ ...environment, ...given })).toMatchObject({
       lifetimeMs: 172_800_000,
       extraNames: ['a.example.com', '192.0.2.1'],
     });

@@ -47,6 +47,21 @@ describe('requests', () => {
     ]);
   });
 
+  it('are sent over new connections once credentials are renewed, while those under way go on', async () => {
+    let finish = () => {};
+    const { server, client, transport } = await start((request, response) => {
+      if (request.url === '/slow') finish = () => response.end('finished');
+      else response.end('ok');
+    });
+    const slow = client.text('/slow', call);
+    await expect.poll(() => server.requests).toHaveLength(1);
+    transport.renew({});
+    expect(await client.text('/readyz', call)).toBe('ok');
+    expect(server.connections).toBe(2);
+    finish();
+    expect(await slow).toBe('finished');
+  });
+
   it('are unavailable, not sent without credentials, when the token cannot be read', async () => {
     const token = () => Promise.reject(new Error('ENOENT'));
     const transport = createTransport({ server: 'http://127.0.0.1:1', token }, { process: 'test' });

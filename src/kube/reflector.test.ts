@@ -290,7 +290,7 @@ describe('reflector', () => {
     expect(changes).toEqual(['added ns/a@1', 'deleted ns/a@1']);
     expect([reflector.hasSynced(), reflector.isServed(), served]).toEqual([true, false, 0]);
     exists = true;
-    await clock.advance(60_000);
+    await clock.advance(1_500);
     await expect.poll(() => store.size).toBe(1);
     expect([reflector.isServed(), served]).toEqual([true, 1]);
   });

@@ -75,8 +75,8 @@ const MAX_RETRY_AFTER_MS = 5 * 60_000;
 const RESUME_ATTEMPTS = 4;
 /** A watch that ends sooner than this without having said anything counts as a failure, or it would be reopened without pause. */
 const SHORT_WATCH_MS = 1_000;
-/** How long a kind may be there before it is seen, with up to half of that on top. */
-const ABSENT_MS = 20_000;
+/** How long a kind may be there before it is seen, with up to half of that on top: sooner where it has only been missed. */
+const ABSENT_MS = { first: 1_000, longest: 20_000 };
 
 export function createReflector<T extends KubeObject>(options: ReflectorOptions<T>): Reflector {
   const { client, type, namespace, labelSelector, fieldSelector, store, onChange, onRelist, metrics } =
@@ -92,6 +92,8 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
   let resourceVersion: string | undefined;
   let pageSize = PAGE_SIZE;
   let failures = 0;
+  /** How often in a row the kind was not there. */
+  let absences = 0;
 
   function handOn(change: Change<T>): void {
     try {
@@ -116,6 +118,7 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     signal.throwIfAborted();
     const wasServed = served;
     served = true;
+    absences = 0;
     resourceVersion = version;
     fill(objects);
     metrics?.listed();
@@ -139,7 +142,8 @@ export function createReflector<T extends KubeObject>(options: ReflectorOptions<
     failures = 0;
     fill([]);
     metrics?.state('absent');
-    await clock.sleep(ABSENT_MS * (1 + Math.random() / 2), signal).catch(() => undefined);
+    const delayMs = Math.min(ABSENT_MS.longest, ABSENT_MS.first * 2 ** absences++);
+    await clock.sleep(delayMs * (1 + Math.random() / 2), signal).catch(() => undefined);
   }
 
   async function watch(from: string, signal: AbortSignal): Promise<void> {

@@ -147,4 +147,7 @@ export const INGRESS_CLASSES = named(NETWORKING, 'ingressclasses', 'IngressClass
 export const POD_DISRUPTION_BUDGETS = named('policy', 'poddisruptionbudgets', 'PodDisruptionBudget');
 export const RUNTIME_CLASSES = named('node.k8s.io', 'runtimeclasses', 'RuntimeClass', false);
 export const PRIORITY_CLASSES = named('scheduling.k8s.io', 'priorityclasses', 'PriorityClass', false);
+const RBAC = 'rbac.authorization.k8s.io';
+export const ROLES = named(RBAC, 'roles', 'Role');
+export const ROLE_BINDINGS = named(RBAC, 'rolebindings', 'RoleBinding');
 export const HTTP_ROUTES = named('gateway.networking.k8s.io', 'httproutes', 'HTTPRoute');

@@ -1,5 +1,5 @@
 // HTTP to one API server over kept-alive, bounded connections. On Node's own client, see docs/adr/0002.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { TimeoutError } from '../lib/errors.ts';
 import type { KubeConnection } from './connection.ts';
 import { authorization, type Endpoint, endpointOf, transferError } from './endpoint.ts';
@@ -42,6 +42,11 @@ export interface KubeTransport {
    * is sent twice.
    */
   request(request: TransportRequest): Promise<TransportResponse>;
+  /**
+   * Another client certificate, or another authority, from now on. What is under way goes on over the connections it has; idle ones
+   * are not used any more.
+   */
+  renew(credentials: Pick<KubeConnection, 'ca' | 'cert' | 'key'>): void;
   /** Breaks every connection, those in use included. */
   close(): Promise<void>;
 }
@@ -66,6 +71,47 @@ export function createTransport(
   connection: KubeConnection,
   { process, maxConnections = 64 }: TransportOptions,
 ): KubeTransport {
+  let current = open(connection, maxConnections);
+  let retired: Pool | undefined;
+  const userAgent = `mayfly/${process}`;
+
+  return {
+    get connection() {
+      return current.connection;
+    },
+    async request(request) {
+      request.signal.throwIfAborted();
+      const headers = {
+        'user-agent': userAgent,
+        ...(await authorization(connection)),
+        ...request.headers,
+      };
+      const { endpoint, streams, requests } = current;
+      return exchange(endpoint, request.streaming ? streams : requests, request, headers);
+    },
+    renew(credentials) {
+      const renewed = open({ ...current.connection, ...credentials }, maxConnections);
+      // What still goes on over connections of two renewals ago has gone on for long enough.
+      if (retired) destroy(retired);
+      retired = current;
+      current = renewed;
+    },
+    async close() {
+      destroy(current);
+      if (retired) destroy(retired);
+    },
+  };
+}
+
+/** The connections made with one set of credentials. */
+interface Pool {
+  connection: KubeConnection;
+  endpoint: Endpoint;
+  requests: Agent;
+  streams: Agent;
+}
+
+function open(connection: KubeConnection, maxConnections: number): Pool {
   const endpoint = endpointOf(connection);
   const shared = {
     ...endpoint.tls,
@@ -73,29 +119,22 @@ export function createTransport(
     keepAliveMsecs: TCP_KEEP_ALIVE_MS,
     timeout: IDLE_CONNECTION_MS,
   };
-  const agents = {
+  return {
+    connection,
+    endpoint,
     requests: new endpoint.module.Agent({ ...shared, maxSockets: maxConnections }),
     streams: new endpoint.module.Agent({ ...shared, maxSockets: MAX_STREAMS, maxFreeSockets: 1 }),
   };
-  const userAgent = `mayfly/${process}`;
+}
 
-  return {
-    connection,
-    async request(request) {
-      request.signal.throwIfAborted();
-      const headers = { 'user-agent': userAgent, ...(await authorization(connection)), ...request.headers };
-      return exchange(endpoint, request.streaming ? agents.streams : agents.requests, request, headers);
-    },
-    async close() {
-      agents.requests.destroy();
-      agents.streams.destroy();
-    },
-  };
+function destroy({ requests, streams }: Pool): void {
+  requests.destroy();
+  streams.destroy();
 }
 
 function exchange(
   { module, host, port, basePath }: Endpoint,
-  agent: Endpoint['module']['globalAgent'],
+  agent: Agent,
   { method, path, body, timeoutMs, streaming, signal }: TransportRequest,
   headers: Record<string, string>,
 ): Promise<TransportResponse> {

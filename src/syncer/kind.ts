@@ -23,6 +23,12 @@ import type { IngressClass, NetworkPolicy, Node, Service } from './objects.ts';
 /** How much a tenant may ask of the host; each profile is Pod Security's standard of that name, `none` asks nothing. */
 export type IsolationProfile = 'baseline' | 'restricted' | 'none';
 
+/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with the labels of `selector`. */
+export interface NodeSelection {
+  mode: 'used' | 'all' | 'selector';
+  selector: Readonly<Record<string, string>>;
+}
+
 /** What stands around the network of the workloads, whatever policies they have inside. */
 export interface NetworkFacts {
   /** Whether the chart's own policies are there; without them, tenants' policies are all there is. */
@@ -33,15 +39,8 @@ export interface NetworkFacts {
   controlPlaneAddresses: readonly string[];
 }
 
-/** Which nodes of the host are shown inside: those that run pods of this cluster; all; or those with the selector's labels too. */
-export interface NodeSelection {
-  mode: 'used' | 'all' | 'selector';
-  selector: Readonly<Record<string, string>>;
-}
-
 /** What the operator lets through besides what always passes; the chart's values `sync`. */
 export interface SyncOptions {
-  nodes: NodeSelection;
   ingresses: {
     /** Keys of annotations that reach the host. */
     annotations: readonly string[];
@@ -54,12 +53,50 @@ export interface SyncOptions {
     /** As of Ingresses. */
     hosts: readonly string[];
   };
+  nodes: NodeSelection;
   /** Names of classes of the host that are shown and may be used inside, `*` for all. */
   ingressClasses: readonly string[];
   runtimeClasses: readonly string[];
   priorityClasses: readonly string[];
   serviceAccounts: { enabled: boolean; annotations: readonly string[] };
+  /** Which reach the host: those that a synced object refers to, or all of them. */
+  configMaps: 'referenced' | 'all';
+  secrets: 'referenced' | 'all';
+  /** Objects of the host that are shown inside. */
+  fromHost: { configMaps: readonly Mapping[]; secrets: readonly Mapping[] };
+  customResources: readonly CustomResource[];
 }
+
+/** One object of the host and what it is inside. */
+export interface Mapping {
+  from: Required<ObjectName>;
+  to: Required<ObjectName>;
+}
+
+interface CustomResourceType {
+  group: string;
+  version: string;
+  plural: string;
+  kind: string;
+  statusBack: boolean;
+}
+
+/** A kind that the operator vouches for: its whole `spec` reaches the host. */
+export interface CustomResourceToHost extends CustomResourceType {
+  direction: 'toHost';
+  /** Fields with the name of another object: `spec.rules[*].secretName`. */
+  references: readonly { path: string; kind: string }[];
+  /** Fields with a selector of pods. */
+  selectors: readonly string[];
+}
+
+export interface CustomResourceFromHost extends CustomResourceType {
+  direction: 'fromHost';
+  /** Absent: the kind is cluster-scoped. */
+  namespace?: { from: string; to: string };
+}
+
+export type CustomResource = CustomResourceToHost | CustomResourceFromHost;
 
 /** What never changes while a syncer runs. */
 export interface ClusterFacts {
@@ -92,10 +129,10 @@ export interface TranslationContext extends ClusterFacts {
   service(name: ObjectName): Service | undefined;
   /** Names of the virtual namespaces whose labels match. */
   namespacesWith(matches: (labels: Readonly<Record<string, string>>) => boolean): readonly string[];
-  /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
-  markedNodes(): readonly Node[];
   /** A virtual object of a kind that is synced in either direction. */
   find<T extends KubeObject>(reference: Reference): T | undefined;
+  /** The Nodes inside that have labels, taints or a cordon of the tenant's own. */
+  markedNodes(): readonly Node[];
   /** The keys of the data of a virtual config map or secret; none when it does not exist. */
   dataKeys(reference: Reference): readonly string[];
   /** Addresses that hand-made endpoints must not have: the host's nodes, its API and this cluster's Services. */
@@ -162,6 +199,8 @@ export type Side = 'virtual' | 'host';
 
 export type Indexers<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
+export type When = 'always' | 'referenced';
+
 export interface SyncedKind<T extends KubeObject> {
   readonly type: ResourceType;
   /** The API of either side may not have this kind, come to have it and lose it again: it is synced while both have it. */
@@ -171,7 +210,7 @@ export interface SyncedKind<T extends KubeObject> {
   /** By what else the local copies are looked up; the names are in `INDEX` (stores.ts). */
   readonly indexers?: { virtual?: Indexers<T>; host?: Indexers<T> };
   /** `referenced`: the host has a copy exactly while a synced object refers to it. */
-  readonly when: 'always' | 'referenced';
+  readonly when: When | ((options: SyncOptions) => When);
   /**
    * The host object without name and marks (the engine adds them: `onHost`), built from listed fields only.
    * Undefined: this object has no copy on the host.

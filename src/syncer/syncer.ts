@@ -1,6 +1,7 @@
 // The syncer of one virtual cluster, put together: the engine, what the virtual API server dials, DNS, and what has to be in
 // the virtual cluster before it is usable.
 import { isIPv6 } from 'node:net';
+import type { SyncerCertificates } from '../certificates/rotation.ts';
 import { createKubeClient } from '../kube/client.ts';
 import type { KubeTransport } from '../kube/transport.ts';
 import { retry } from '../lib/backoff.ts';
@@ -12,7 +13,10 @@ import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
+import { installDefinitions } from './custom-resource-definitions.ts';
+import { followHostServices } from './dns/host-services.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
+import type { DnsRules } from './dns/rules.ts';
 import { createDnsServer } from './dns/server.ts';
 import { createAllowList } from './egress/allow-list.ts';
 import { createEgressGate } from './egress/gate.ts';
@@ -20,6 +24,7 @@ import { createEngine } from './engine/engine.ts';
 import { createEngineMetrics } from './engine/engine-metrics.ts';
 import { createTeller } from './host-text.ts';
 import type { IsolationProfile, NetworkFacts, SyncOptions } from './kind.ts';
+import { customKinds, customUpwardKinds } from './kinds/custom-resources/kinds.ts';
 import { keepNodeLeases } from './kinds/nodes/leases.ts';
 import { podReferences } from './kinds/pods/references.ts';
 import { KINDS, UPWARD_KINDS } from './kinds/registry.ts';
@@ -27,14 +32,10 @@ import { createKubeletServer } from './kubelet/server.ts';
 import { createMetricsRegistration } from './metrics/registration.ts';
 import { createMetricsServer } from './metrics/server.ts';
 import { createUsageReader } from './metrics/usage.ts';
+import { publishNesting, readNesting } from './nesting.ts';
 import { register } from './registration.ts';
 import { createStatusServer } from './status-server.ts';
-
-/** PEM. */
-interface CertificatePair {
-  cert: string;
-  key: string;
-}
+import { createStoreSpace, readVolumeSpace } from './store-space.ts';
 
 export interface SyncerDeps {
   cluster: string;
@@ -42,19 +43,30 @@ export interface SyncerDeps {
   profile: IsolationProfile;
   network: Omit<NetworkFacts, 'controlPlaneAddresses'>;
   sync: SyncOptions;
+  dns: DnsRules;
   host: KubeTransport;
   virtual: KubeTransport;
   /** Addresses of the host's API, as far as they are known. */
   hostApiAddresses: readonly string[];
-  certificates: { ca: string; kubelet: CertificatePair; webhook: CertificatePair };
+  certificates: SyncerCertificates;
+  /** Until the signal aborts, hands certificates that are to be used from then on. Absent: they stay what they are. */
+  keepCertificates(
+    use: (certificates: SyncerCertificates, signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Writes /etc/hosts of pods with a subdomain. */
   hostsImage?: string;
   /** Of the chart's LimitRange. */
   defaultLimits?: Readonly<Record<string, string>>;
   webhookHosts: readonly string[];
+  /** On the volume of the store. Absent: the store is not in this pod. */
+  storeFolder: string | undefined;
   /** Addresses of this process's own pod. */
   podIps: readonly string[];
+  /** Whom to ask for names outside, unless this is a virtual cluster within another. */
   upstreams: readonly Upstream[];
+  /** How many virtual clusters may stand within each other, this one included. */
+  maxDepth: number;
   /** Where the API server finds the sockets of its egress selectors. */
   socketFolder: string;
   ports: { dns: number; status: number };
@@ -69,6 +81,7 @@ export interface Syncer {
 }
 
 const API_TARGET_PORT = 6443;
+const DNS_PORT = 53;
 const DNS_TTL_SECONDS = 5;
 const PREPARE = { backoff: { baseMs: 200, maxMs: 10_000 }, attempts: Number.POSITIVE_INFINITY };
 
@@ -83,6 +96,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       // What ends one part ends all: a syncer is whole or is started again.
       const failure = new AbortController();
       const running = AbortSignal.any([signal, failure.signal]);
+      const nesting = await readNesting({ host, maxDepth: deps.maxDepth, clock }, running);
       const [facts, readsHostWide] = await Promise.all([
         readClusterFacts(
           { ...deps, network: { ...deps.network, controlPlaneAddresses: podIps }, host },
@@ -91,8 +105,11 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         mayReadHostWide({ host, clock }, running),
       ]);
       const engine = createEngine({
-        kinds: KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
-        upwardKinds: UPWARD_KINDS,
+        kinds: [
+          ...KINDS.filter((kind) => kind.isWanted?.(deps.sync) ?? true),
+          ...customKinds(deps.sync.customResources),
+        ],
+        upwardKinds: [...UPWARD_KINDS, ...customUpwardKinds(deps.sync.customResources)],
         host,
         virtual,
         facts,
@@ -139,18 +156,32 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           ttlSeconds: DNS_TTL_SECONDS,
           serial: Math.floor(clock.nowMs() / 1000),
         },
+        rules: deps.dns,
+        hostServiceAddresses: followHostServices(deps.dns, engine),
+        deniedCidrs: deps.network.deniedCidrs,
         stores: stores.virtual,
         hasSynced: engine.hasSynced,
-        upstreams: deps.upstreams,
+        upstreams: nesting.upstreamDns ? [{ address: nesting.upstreamDns, port: DNS_PORT }] : deps.upstreams,
         logger,
         clock,
       });
+      const { storeFolder } = deps;
+      const space =
+        storeFolder === undefined
+          ? undefined
+          : createStoreSpace({
+              client: virtual,
+              readSpace: () => readVolumeSpace(storeFolder),
+              clock,
+              logger,
+            });
       const status = createStatusServer({
         metrics,
         readiness: {
           synced: engine.hasSynced,
           registered: () => done.registered,
           services: () => done.bootstrapped,
+          storeRoom: () => space?.hasRoom ?? true,
         },
       });
 
@@ -158,7 +189,10 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         const api = { ...facts.api, targetPort: API_TARGET_PORT };
         const [podIp = ''] = podIps;
         await Promise.all([
-          register({ client: virtual, ca: certificates.ca, clock }, running).then(() => {
+          Promise.all([
+            register({ client: virtual, ca: certificates.ca, clock }, running),
+            publishNesting({ client: virtual, nesting, dns: facts.dns, clock }, running),
+          ]).then(() => {
             done.registered = true;
           }),
           bootstrapServices({ client: virtual, api, dns: facts.dns, podIp, clock }, running).then(() => {
@@ -166,6 +200,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
           }),
         ]);
         logger.info('the virtual cluster is usable');
+      }
+
+      async function useCertificates({ ca, syncer, ...own }: SyncerCertificates, signal: AbortSignal) {
+        deps.virtual.renew({ ca, ...syncer });
+        kubelet.renew({ ...own.kubelet, clientCa: ca });
+        admission.renew(own.webhook);
+        metricsApi.renew(own.webhook);
+        await register({ client: virtual, ca, clock }, signal);
       }
 
       /** An API server that is only coming up refuses for many reasons; none is worth ending what runs already. */
@@ -190,7 +232,19 @@ export function createSyncer(deps: SyncerDeps): Syncer {
       );
       try {
         await Promise.all(
-          [serving, leases, engine.run(running), reservations.run(running)].map((part) =>
+          [
+            serving,
+            leases,
+            engine.run(running),
+            reservations.run(running),
+            installDefinitions(
+              { host, virtual, resources: deps.sync.customResources, logger, clock },
+              running,
+            ),
+            deps.keepCertificates(useCertificates, running),
+            // The policy waits until the API server is there.
+            preparing.then(() => space?.run(running)),
+          ].map((part) =>
             part.catch((error: unknown) => {
               if (signal.aborted) return;
               failure.abort(error);

@@ -14,6 +14,7 @@ import {
 } from '../../src/kube/resource.ts';
 import { createTransport } from '../../src/kube/transport.ts';
 import { type InstalledMayfly, installMayfly } from '../support/installed-mayfly.ts';
+import { admitMachine } from '../support/network-access.ts';
 import { type Figures, summaryOf } from './statistics.ts';
 
 /** In the order in which they are printed. `usable` is the last of kubeconfig, default ServiceAccount and webhook. */
@@ -73,6 +74,7 @@ async function measure(mayfly: InstalledMayfly, name: string): Promise<Timings> 
     signal,
   );
   const namespace = await reached(() => host.get(NAMESPACES, { name: hostNamespace }, { signal }));
+  await admitMachine(host, hostNamespace, signal);
   const inside = await insideClient(host, { namespace: hostNamespace, name }, signal);
   const probe = { signal, timeoutMs: PROBE_TIMEOUT_MS };
   const [apiLive, readyz, kubeconfig, serviceAccount, webhook] = await Promise.all([

@@ -1,11 +1,14 @@
-// What a cluster needs beside its nodes: cluster DNS and a default storage class.
+// What a cluster needs beside its nodes: cluster DNS, a default storage class and the rights of its own programs.
 import { stringify } from 'yaml';
 import { BUSYBOX_IMAGE, COREDNS_IMAGE, LOCAL_PATH_PROVISIONER_IMAGE } from './images.ts';
 import type { Instance } from './instance.ts';
+import { networkPolicyAccess } from './network-policy/access.ts';
 
 /** The manifests as one YAML stream. */
 export function addonManifests(instance: Instance): string {
-  return [...coreDns(instance), ...localPathProvisioner()].map((object) => stringify(object)).join('---\n');
+  return [...networkPolicyAccess(), ...coreDns(instance), ...localPathProvisioner()]
+    .map((object) => stringify(object))
+    .join('---\n');
 }
 
 function coreDns(instance: Instance): object[] {

@@ -8,6 +8,7 @@ import {
   type PemPair,
 } from '../../src/certificates/issue.ts';
 import type { Instance, NodePlan } from './instance.ts';
+import { NETWORK_POLICY_USER } from './network-policy/access.ts';
 import { apiServerUrl } from './units.ts';
 
 export interface Credentials {
@@ -40,6 +41,7 @@ export async function createCredentials(instance: Instance, nowMs: number): Prom
 
   const signing = await createSigningKeys();
   const proxy = await config('system:kube-proxy');
+  const enforcer = pairFiles('network-policy', await client(NETWORK_POLICY_USER));
   const controlPlane: Files = {
     'front-proxy-ca.crt': frontProxy.pem.public,
     'service-account.key': signing.private,
@@ -57,6 +59,7 @@ export async function createCredentials(instance: Instance, nowMs: number): Prom
       ...(node.role === 'control-plane' ? controlPlane : {}),
       'ca.crt': ca.pem.public,
       'kube-proxy.kubeconfig': proxy,
+      ...enforcer,
       'kubelet.kubeconfig': await config(user, 'system:nodes'),
       ...pairFiles('kubelet', await server(user, [node.name, node.address])),
     });

@@ -9,8 +9,10 @@ import { createCredentials } from './credentials.ts';
 import { buildImages } from './images.ts';
 import { cacheDir, type Instance, planInstance } from './instance.ts';
 import { createKubectl, type Kubectl } from './kubectl.ts';
+import { raiseLimits, restoreLimits } from './limits.ts';
 import { withLock } from './lock.ts';
 import { createNetwork, listNetns, removeNetwork } from './network.ts';
+import { buildEnforcer, type EnforcerProgram } from './network-policy/program.ts';
 import { findNodeInit, nodeEtc, nodeLogs, prepareNode, startNode } from './node.ts';
 import { installPackages } from './packages.ts';
 import { killInstanceProcesses } from './processes.ts';
@@ -51,7 +53,7 @@ export async function up(options: UpOptions, progress: Progress): Promise<void> 
     const parts = {
       instance,
       seed,
-      units: planUnits(instance, binaries, options),
+      units: planUnits(instance, binaries, await buildEnforcer(cache), options),
       manifests: addonManifests(instance),
     };
     const kubectl = createKubectl(componentPath(binaries, 'kubectl'), instance.kubeconfig);
@@ -90,13 +92,19 @@ async function remove(name: string): Promise<void> {
     await rm(folder, { recursive: true, force: true });
     await removeIfEmpty(dirname(folder));
   }
+  await restoreLimits();
 }
 
-function planUnits(instance: Instance, binaries: Binaries, { audit }: UpOptions): Parts['units'] {
+function planUnits(
+  instance: Instance,
+  binaries: Binaries,
+  enforcer: EnforcerProgram,
+  { audit }: UpOptions,
+): Parts['units'] {
   return new Map(
     instance.nodes.map((node) => [
       node.name,
-      unitsOf({ instance, node, binaries, etc: nodeEtc(node), audit }),
+      unitsOf({ instance, node, binaries, enforcer, etc: nodeEtc(node), audit }),
     ]),
   );
 }
@@ -107,7 +115,8 @@ function versionOf({ seed, units, manifests }: Parts): string {
 }
 
 async function start({ instance, seed, units }: Parts): Promise<void> {
-  await mkdir(instance.stateDir, { recursive: true });
+  await raiseLimits(instance);
+  await mkdir(instance.announcementsDir, { recursive: true });
   const credentials = await createCredentials(instance, Date.now());
   await createNetwork(instance);
   for (const node of instance.nodes) {

@@ -5,7 +5,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 export const DEFAULT_INSTANCE = 'mayfly';
-const STATE_ROOT = '/run/mayfly-host';
+/** The nodes of all instances, and the machine as they know it. */
+export const NODE_RANGE = '172.30.0.0/16';
+/** Holds a folder for each instance that is up. */
+export const STATE_ROOT = '/run/mayfly-host';
 const SLOTS = 16;
 
 export interface NodePlan {
@@ -32,6 +35,8 @@ export interface Instance {
   readonly kubeconfig: string;
   /** Disks of the nodes, beside the cache so that image layers can be hard links. */
   readonly diskDir: string;
+  /** Where nodes announce to each other which pod has which address. */
+  readonly announcementsDir: string;
   readonly fabricNetns: string;
   /** Link in the machine's own namespace that leads to the nodes. */
   readonly uplink: string;
@@ -94,6 +99,7 @@ export function planInstance(name: string, nodeCount: number, cache = cacheDir()
     stateFile: join(stateDir, 'state.json'),
     kubeconfig: kubeconfigOf(name),
     diskDir,
+    announcementsDir: join(diskDir, 'announcements'),
     fabricNetns: `${name}-fabric`,
     uplink: `mayfly${slot}`,
     machineAddress: `172.30.${slot}.1`,

@@ -3,10 +3,11 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cgroupHierarchies, subtree } from './cgroups.ts';
 import { run } from './command.ts';
-import { cacheDir } from './instance.ts';
+import { cacheDir, planInstance } from './instance.ts';
 
-/** Settings of the whole machine that kubelet and kube-proxy like to change. */
+/** Settings of the whole machine that kubelet and kube-proxy like to change, and one that all hosts share. */
 const SETTINGS = [
+  'fs/inotify/max_user_instances',
   'vm/overcommit_memory',
   'vm/panic_on_oom',
   'kernel/panic',
@@ -21,14 +22,17 @@ export async function machineState(instance: string): Promise<string[]> {
   const facts = await Promise.all([
     network(),
     mounts(),
-    cgroups(instance),
+    cgroups(),
     processes(instance),
     folder('/run/mayfly-host'),
     folder('/run/netns'),
     folder(join(cacheDir(), 'instances')),
     settings(),
   ]);
-  return facts.flat().sort();
+  return facts
+    .flat()
+    .filter((fact) => !belongsToAnother(fact, instance))
+    .sort();
 }
 
 async function network(): Promise<string[]> {
@@ -58,12 +62,9 @@ async function mounts(): Promise<string[]> {
     .map((line) => `mount ${line.split(' ')[4]}`);
 }
 
-async function cgroups(instance: string): Promise<string[]> {
+async function cgroups(): Promise<string[]> {
   const found = await Promise.all((await cgroupHierarchies()).map((hierarchy) => subtree(hierarchy)));
-  return found
-    .flat()
-    .filter((path) => !belongsToAnother(path, instance))
-    .map((path) => `cgroup ${path}`);
+  return found.flat().map((path) => `cgroup ${path}`);
 }
 
 /** Processes of another mount namespace than ours. */
@@ -95,7 +96,14 @@ function settings(): Promise<string[]> {
   );
 }
 
-function belongsToAnother(path: string, instance: string): boolean {
-  const owner = path.match(/\/mayfly-host\/([^/\n]+)/)?.[1];
-  return owner !== undefined && owner !== instance;
+/** By the name of a host in paths and of its link to the machine. */
+function belongsToAnother(fact: string, instance: string): boolean {
+  const [, path, netns, link] =
+    fact.match(/\/(?:mayfly-host|instances)\/([^/\n]+)|\/netns\/(\S+)-(?:fabric|node-\d+)|\b(mayfly\d+)\b/) ??
+    [];
+  const host = path ?? netns;
+  return (
+    (host !== undefined && host !== instance) ||
+    (link !== undefined && link !== planInstance(instance, 1).uplink)
+  );
 }

@@ -42,9 +42,14 @@ export async function prepareNode(
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content, { mode: 0o600 });
   }
-  for (const unit of units) {
-    const path = join(node.dir, 'units', unit.name);
-    await writeFile(path, unitScript(unit));
+  const programs = units.flatMap((unit) => [
+    ...Object.entries(unit.programs ?? {}),
+    [join('units', unit.name), unitScript(unit)] as const,
+  ]);
+  for (const [name, content] of programs) {
+    const path = join(node.dir, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
     await chmod(path, 0o755);
   }
 }

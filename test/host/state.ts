@@ -1,5 +1,5 @@
 // What is known of a test host that is up: written as the last act of starting it, removed as the first of ending it.
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type Instance, planInstance } from './instance.ts';
 
 export interface State {
@@ -14,8 +14,11 @@ export async function readState(name: string): Promise<State | undefined> {
   return text === undefined ? undefined : (JSON.parse(text) as State);
 }
 
-export async function writeState(instance: Instance, state: State): Promise<void> {
-  await writeFile(instance.stateFile, JSON.stringify(state));
+/** Complete or not at all, whenever the writer is killed. */
+export async function writeState({ stateFile }: Instance, state: State): Promise<void> {
+  const unfinished = `${stateFile}.unfinished`;
+  await writeFile(unfinished, JSON.stringify(state));
+  await rename(unfinished, stateFile);
 }
 
 export async function removeState(instance: Instance): Promise<void> {

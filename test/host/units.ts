@@ -3,6 +3,8 @@ import { stringify } from 'yaml';
 import { type Binaries, componentPath } from './binaries.ts';
 import { PAUSE_IMAGE } from './images.ts';
 import type { Instance, NodePlan } from './instance.ts';
+import { CNI_PLUGIN, cniPlugin } from './network-policy/cni-plugin.ts';
+import type { EnforcerProgram } from './network-policy/program.ts';
 
 /** A program of a node and the files that it reads, by their names in the node's configuration folder. */
 export interface Unit {
@@ -11,6 +13,8 @@ export interface Unit {
   /** Path that must exist before the start. */
   readonly waitFor?: string;
   readonly files?: Readonly<Record<string, string>>;
+  /** Executable files, by their paths in the node's folder. */
+  readonly programs?: Readonly<Record<string, string>>;
 }
 
 /** Clients of a small and quiet cluster must not be slowed by limits made for large ones. */
@@ -18,6 +22,8 @@ const CLIENT_LIMITS = { qps: 1000, burst: 2000 };
 const CLIENT_LIMIT_FLAGS = [`--kube-api-qps=${CLIENT_LIMITS.qps}`, `--kube-api-burst=${CLIENT_LIMITS.burst}`];
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 const API_PORT = 6443;
+/** Bridge of a node's pods. */
+const POD_BRIDGE = 'pods';
 
 export function apiServerUrl(instance: Instance): string {
   return `https://${instance.nodes[0]?.address}:${API_PORT}`;
@@ -27,13 +33,14 @@ export interface UnitOptions {
   readonly instance: Instance;
   readonly node: NodePlan;
   readonly binaries: Binaries;
+  readonly enforcer: EnforcerProgram;
   /** Folder of the node's configuration files. */
   readonly etc: string;
   readonly audit: boolean;
 }
 
 export function unitsOf(options: UnitOptions): Unit[] {
-  const workloads = [containerd(options), kubelet(options), kubeProxy(options)];
+  const workloads = [containerd(options), kubelet(options), kubeProxy(options), networkPolicy(options)];
   return options.node.role === 'control-plane' ? [...controlPlane(options), ...workloads] : workloads;
 }
 
@@ -133,7 +140,7 @@ oom_score = 0
   sandbox_image = "${PAUSE_IMAGE}"
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "/opt/cni/bin"
     conf_dir = "${etc}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -214,6 +221,23 @@ function kubeProxy({ instance, node, binaries, etc }: UnitOptions): Unit {
   };
 }
 
+/** Enforces NetworkPolicy; its CNI plugin comes last in the chain, when a pod has its address. */
+function networkPolicy({ instance, node, enforcer, etc }: UnitOptions): Unit {
+  return {
+    name: 'network-policy',
+    command: [
+      enforcer.node,
+      enforcer.script,
+      `--server=${apiServerUrl(instance)}`,
+      `--etc=${etc}`,
+      `--node=${node.name}`,
+      `--bridge=${POD_BRIDGE}`,
+      `--announcements=${instance.announcementsDir}`,
+    ],
+    programs: { [`opt/cni/bin/${CNI_PLUGIN}`]: cniPlugin(instance.announcementsDir, node.name) },
+  };
+}
+
 function cniConfiguration(node: NodePlan): object {
   return {
     cniVersion: '1.0.0',
@@ -221,12 +245,13 @@ function cniConfiguration(node: NodePlan): object {
     plugins: [
       {
         type: 'bridge',
-        bridge: 'pods',
+        bridge: POD_BRIDGE,
         isGateway: true,
         hairpinMode: true,
         ipam: { type: 'host-local', ranges: [[{ subnet: node.podRange }]], routes: [{ dst: '0.0.0.0/0' }] },
       },
       { type: 'portmap', capabilities: { portMappings: true } },
+      { type: CNI_PLUGIN },
     ],
   };
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KUBERNETES_VERSION } from '../host/binaries.ts';
 import { run, tryRun } from '../host/command.ts';
-import { planInstance } from '../host/instance.ts';
+import { dropPackets, signalUnit, startUnit, stopUnit } from '../host/faults.ts';
+import { type NodePlan, planInstance } from '../host/instance.ts';
 import { machineState } from '../host/machine-state.ts';
 import { findNodeInit } from '../host/node.ts';
 import { eventually } from '../support/eventually.ts';
@@ -97,6 +98,20 @@ async function clusterUid(): Promise<string> {
   return kubectl(['get', 'namespace', 'kube-system', '--output=jsonpath={.metadata.uid}']);
 }
 
+function nodes(): [NodePlan, NodePlan] {
+  return planInstance(NAME, 2).nodes as [NodePlan, NodePlan];
+}
+
+async function webPodOf(node: string): Promise<{ name: string; url: string }> {
+  const [name = '', address] = (
+    await kubectl([
+      ...['get', 'pods', '--selector=app=web', `--field-selector=spec.nodeName=${node}`],
+      '--output=jsonpath={.items[0].metadata.name} {.items[0].status.podIP}',
+    ])
+  ).split(' ');
+  return { name, url: `http://${address}:8080/` };
+}
+
 /** The process that holds the first node together, as soon as there is one. */
 async function firstProcess(): Promise<number> {
   const [node] = planInstance(NAME, 1).nodes;
@@ -173,6 +188,53 @@ describe('the test host', () => {
         const route = await tryRun('ip', ['-netns', node.netns, 'route', 'get', '192.0.2.1']);
         expect(route.stderr).toContain('Network is unreachable');
       }
+    });
+
+    it('keeps its data while its API server or etcd is away', async () => {
+      const uid = await clusterUid();
+      const [node] = nodes();
+      for (const unit of ['etcd', 'kube-apiserver'] as const) {
+        await stopUnit(node, unit);
+        await expect(kubectl(['get', 'nodes', '--request-timeout=1s'])).rejects.toThrow();
+        await startUnit(node, unit);
+        expect(await eventually(clusterUid, { what: 'the API answers', timeoutMs: 60_000 })).toBe(uid);
+      }
+    });
+
+    it('starts a program again that was killed', async () => {
+      const [node] = nodes();
+      await signalUnit(node, 'kube-apiserver', 'KILL');
+      await expect(clusterUid()).rejects.toThrow();
+      await eventually(clusterUid, { what: 'the API answers', timeoutMs: 60_000 });
+    });
+
+    it('can hang a program', async () => {
+      const [node] = nodes();
+      await signalUnit(node, 'etcd', 'STOP');
+      await expect(kubectl(['get', 'nodes', '--request-timeout=1s'])).rejects.toThrow();
+      await signalUnit(node, 'etcd', 'CONT');
+      await eventually(() => kubectl(['get', 'nodes']), { what: 'the API answers', timeoutMs: 30_000 });
+    });
+
+    it('runs pods on while their kubelet is away', async () => {
+      const [, node] = nodes();
+      const pod = await webPodOf(node.name);
+      const logs = () => kubectl(['logs', pod.name, '--request-timeout=5s']);
+      await stopUnit(node, 'kubelet');
+      await expect(logs()).rejects.toThrow(/refused/);
+      expect(await (await fetch(pod.url)).text()).toBe(`${pod.name}\n`);
+      await startUnit(node, 'kubelet');
+      await eventually(logs, { what: 'the kubelet answers', timeoutMs: 60_000 });
+    });
+
+    it('loses the packets that it is told to lose, until it is told otherwise', async () => {
+      const [, node] = nodes();
+      const { url } = await webPodOf(node.name);
+      const get = async () => (await fetch(url, { signal: AbortSignal.timeout(2_000) })).status;
+      const restore = await dropPackets(node, ['tcp dport 8080']);
+      await expect(get()).rejects.toThrow(/timeout/);
+      await restore();
+      expect(await eventually(get, { what: 'the pod answers', timeoutMs: 10_000 })).toBe(200);
     });
 
     it('is not started again when it is up', async () => {

@@ -8,10 +8,9 @@ import { type KubeObject, NAMESPACES, SECRETS, SERVICES } from '../../src/kube/r
 import { type ClusterAccess, clusterAccess } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { startGitHub, type TestGitHub } from './github/github.ts';
+import { MACHINE_ADDRESS } from './machine-address.ts';
 import { forwardPort } from './port-forward.ts';
 
-/** Where the machine that runs the tests is, as pods of the test host see it. */
-const MACHINE_ADDRESS = process.env.MAYFLY_MACHINE_ADDRESS ?? '172.30.0.1';
 const PREVIEW_DOMAIN = 'preview.test';
 const CHART = 'charts/mayfly';
 const REQUEST_TIMEOUT_MS = 30_000;

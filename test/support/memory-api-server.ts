@@ -95,7 +95,7 @@ export function createMemoryApiServer(): MemoryApiServer {
   function insert(type: ResourceType, object: Stored): Stored {
     const metadata = structuredClone(object.metadata);
     if (!metadata.name && metadata.generateName) {
-      metadata.name = `${metadata.generateName}${randomUUID().slice(0, 5)}`;
+      metadata.name = `${metadata.generateName}${randomUUID().slice(0, 8)}`;
     }
     metadata.uid ??= randomUUID();
     metadata.creationTimestamp ??= new Date().toISOString();
@@ -159,11 +159,11 @@ export function createMemoryApiServer(): MemoryApiServer {
   const client = {
     get: (type, name) =>
       served({ verb: 'get', type, ...name }, () => structuredClone(find(type, objectKey(name)))),
-    list: (type, { namespace, labelSelector }) =>
+    list: (type, { namespace, labelSelector, fieldSelector }) =>
       served({ verb: 'list', type, namespace }, () => ({
         metadata: { resourceVersion: `${version}` },
         items: [...collection(type).values()]
-          .filter((object) => isSelected(object, namespace, labelSelector))
+          .filter((object) => isSelected(object, namespace, labelSelector, fieldSelector))
           .map((object) => structuredClone(object)),
       })),
     create: (type, object: Stored, { subresource, name }) =>
@@ -204,10 +204,10 @@ export function createMemoryApiServer(): MemoryApiServer {
         };
         store(type, { ...current, metadata }, 'MODIFIED');
       }),
-    watch: (type, { resourceVersion, namespace, labelSelector, signal }) => {
+    watch: (type, { resourceVersion, namespace, labelSelector, fieldSelector, signal }) => {
       requests.push({ verb: 'watch', type, namespace });
       return watch(type, Number(resourceVersion), signal, (object) =>
-        isSelected(object, namespace, labelSelector),
+        isSelected(object, namespace, labelSelector, fieldSelector),
       );
     },
     text: () => Promise.resolve('ok'),
@@ -276,8 +276,14 @@ export function createMemoryApiServer(): MemoryApiServer {
   return memory;
 }
 
-function isSelected({ metadata }: KubeObject, namespace?: string, labelSelector?: string): boolean {
+function isSelected(
+  { metadata }: KubeObject,
+  namespace?: string,
+  labelSelector?: string,
+  fieldSelector?: string,
+): boolean {
   if (namespace && metadata.namespace !== namespace) return false;
+  if (fieldSelector && fieldSelector !== `metadata.name=${metadata.name}`) return false;
   if (!labelSelector) return true;
   return labelSelector.split(',').every((part) => {
     const [key = '', value] = part.split('=');

@@ -34,10 +34,10 @@ export function translationContext(
 ): TranslationContext {
   const { services = [], namespaces = [], configMaps = [], secrets = [], hostAddresses = [] } = objects;
   const {
+    markedNodes = [],
     networkPolicies = [],
     workloadAddresses = [],
     ingressClasses = [],
-    markedNodes = [],
     runtimeClasses = [],
     persistentVolumes = [],
   } = objects;
@@ -57,13 +57,17 @@ export function translationContext(
     workloadServiceAccount: 'vc-workload',
     network: { isolated: true, deniedCidrs: [], controlPlaneAddresses: ['10.244.0.2'] },
     sync: {
-      nodes: { mode: 'used', selector: {} },
       ingresses: { annotations: [], hosts: [] },
       httpRoutes: { gateways: ['infra/public'], hosts: [] },
       ingressClasses: ['*'],
+      nodes: { mode: 'used', selector: {} },
       runtimeClasses: [],
       priorityClasses: [],
       serviceAccounts: { enabled: false, annotations: [] },
+      configMaps: 'referenced',
+      secrets: 'referenced',
+      fromHost: { configMaps: [], secrets: [] },
+      customResources: [],
     },
     hostsImage: 'example/mayfly:1',
     storeUid: 'store-1',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KubeObject, SECRETS, SERVICES } from '../../src/kube/resource.ts';
 import { type ClusterAccess, clusterAccess } from './cluster.ts';
+import { MACHINE_IS_CLIENT } from './network-access.ts';
 
 const CHART = 'charts/virtual-cluster';
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -25,12 +26,12 @@ export interface InstalledVirtualCluster {
   uninstall(): Promise<void>;
 }
 
-/** Installs the chart and returns once its pod is ready. */
+/** Installs the chart, with the machine as a client, and returns once its pod is ready. */
 export async function installVirtualCluster(
   options: VirtualClusterOptions,
 ): Promise<InstalledVirtualCluster> {
   const { host, namespace, name, values = {} } = options;
-  const settings = { 'image.tag': 'dev', ...values };
+  const settings = { 'image.tag': 'dev', ...MACHINE_IS_CLIENT, ...values };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   await host.helm([
     'install',

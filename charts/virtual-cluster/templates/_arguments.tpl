@@ -1,5 +1,34 @@
 {{/* What the programs of the control plane are started with. */}}
 
+{{/* Folder of the files with which the API server is known to an etcd. */}}
+{{- define "virtual-cluster.etcdFolder" -}}
+/etc/mayfly/etcd
+{{- end -}}
+
+{{/* An etcd may be shared: what others keep there is below other prefixes. */}}
+{{- define "virtual-cluster.etcdPrefix" -}}
+{{- printf "/mayfly/%s/%s" .Release.Namespace (include "virtual-cluster.name" .) -}}
+{{- end -}}
+
+{{- define "virtual-cluster.etcdEndpoints" -}}
+{{- .Values.store.etcd.endpoints | join "," | required "store.etcd.endpoints: name the etcd to keep the store in" -}}
+{{- end -}}
+
+{{- define "virtual-cluster.storeArguments" -}}
+{{- if eq .Values.store.type "etcd" -}}
+- --etcd-servers={{ include "virtual-cluster.etcdEndpoints" . }}
+- --etcd-prefix={{ include "virtual-cluster.etcdPrefix" . }}
+{{- if .Values.store.etcd.secretName }}
+{{- $folder := include "virtual-cluster.etcdFolder" . }}
+- --etcd-cafile={{ $folder }}/ca.crt
+- --etcd-certfile={{ $folder }}/tls.crt
+- --etcd-keyfile={{ $folder }}/tls.key
+{{- end -}}
+{{- else -}}
+- --etcd-servers=unix:///run/kine/kine.sock
+{{- end -}}
+{{- end -}}
+
 {{- define "virtual-cluster.kubeApiserverArguments" -}}
 {{- $certificates := "/etc/mayfly/certificates" -}}
 - --advertise-address=$(POD_IP)
@@ -10,7 +39,7 @@
 - --authorization-mode=Node,RBAC
 - --client-ca-file={{ $certificates }}/ca.crt
 - --egress-selector-config-file=/etc/mayfly/configuration/egress.yaml
-- --etcd-servers=unix:///run/kine/kine.sock
+{{ include "virtual-cluster.storeArguments" . }}
 # There is no --kubelet-certificate-authority: kubelets are reached through a Unix socket of this pod, under addresses that
 # come and go with the host's nodes.
 - --kubelet-client-certificate={{ $certificates }}/apiserver-kubelet-client.crt
@@ -80,4 +109,11 @@
     fieldRef: { fieldPath: metadata.namespace }
 - name: MAYFLY_LOG_LEVEL
   value: {{ .Values.syncer.logLevel }}
+{{- end -}}
+
+{{- define "virtual-cluster.certificatesEnvironment" -}}
+- name: MAYFLY_CERTIFICATES_LIFETIME
+  value: {{ .Values.certificates.lifetime }}
+- name: MAYFLY_CERTIFICATES_EXTRA_NAMES
+  value: {{ .Values.certificates.extraNames | join "," | quote }}
 {{- end -}}

@@ -23,6 +23,13 @@
   resources: [serviceaccounts]
   verbs: [get, list, watch, create, update, patch, delete]
 {{- end }}
+{{- range .Values.sync.customResources }}
+{{- if eq .direction "toHost" }}
+- apiGroups: [{{ .group }}]
+  resources: [{{ .plural }}]
+  verbs: [get, list, watch, create, update, patch, delete]
+{{- end }}
+{{- end }}
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, create, update, patch, delete]
@@ -66,4 +73,16 @@
 - apiGroups: [scheduling.k8s.io]
   resources: [priorityclasses]
   verbs: [get, list, watch]
+{{- range .Values.sync.customResources }}
+{{- if and (eq .direction "fromHost") (not .namespace) }}
+- apiGroups: [{{ .group }}]
+  resources: [{{ .plural }}]
+  verbs: [get, list, watch]
+{{- end }}
+# Its definition is installed inside where there is none.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [{{ .plural }}.{{ .group }}]
+  verbs: [get]
+{{- end }}
 {{- end -}}

@@ -29,6 +29,7 @@ export const VALIDATING_ADMISSION_POLICY_BINDINGS = kind(
 export const SERVICES_PATH = '/services';
 const WEBHOOK_NAME = 'services.syncer.mayfly.dev';
 const POLICY_NAME = 'kubelet.syncer.mayfly.dev';
+const CREATION_POLICY_NAME = 'store.syncer.mayfly.dev';
 
 type Registered<T extends { metadata?: unknown }> = Omit<T, 'metadata'> & KubeObject;
 
@@ -125,6 +126,44 @@ export function kubeletPolicy(): [
     kind: VALIDATING_ADMISSION_POLICY_BINDINGS.kind,
     metadata: { name: POLICY_NAME },
     spec: { policyName: POLICY_NAME, validationActions: ['Deny'] },
+  };
+  return [policy, binding];
+}
+
+/** Refuses all new objects, once it is bound: for a store that is nearly full. Reviews and tokens, which nobody stores, pass. */
+export function creationPolicy(): [
+  Registered<V1ValidatingAdmissionPolicy>,
+  Registered<V1ValidatingAdmissionPolicyBinding>,
+] {
+  const everything = { apiVersions: ['*'], operations: ['CREATE'], resources: ['*'] };
+  const policy: Registered<V1ValidatingAdmissionPolicy> = {
+    apiVersion: `${GROUP}/v1`,
+    kind: VALIDATING_ADMISSION_POLICIES.kind,
+    metadata: { name: CREATION_POLICY_NAME },
+    spec: {
+      failurePolicy: 'Fail',
+      matchConstraints: {
+        matchPolicy: 'Equivalent',
+        resourceRules: [{ ...everything, apiGroups: ['*'] }],
+        excludeResourceRules: [
+          { ...everything, apiGroups: ['authentication.k8s.io', 'authorization.k8s.io'] },
+        ],
+      },
+      validations: [
+        {
+          expression: 'false',
+          message:
+            "the store of this virtual cluster is nearly full; its operator can give it more room (the chart's persistence.size)",
+          reason: 'Forbidden',
+        },
+      ],
+    },
+  };
+  const binding: Registered<V1ValidatingAdmissionPolicyBinding> = {
+    apiVersion: `${GROUP}/v1`,
+    kind: VALIDATING_ADMISSION_POLICY_BINDINGS.kind,
+    metadata: { name: CREATION_POLICY_NAME },
+    spec: { policyName: CREATION_POLICY_NAME, validationActions: ['Deny'] },
   };
   return [policy, binding];
 }

@@ -10,9 +10,14 @@ import { SERVICES_PATH } from './configuration.ts';
 import type { Reservations } from './reservations.ts';
 import { type AdmissionReview, allowed, denied, parseReview } from './review.ts';
 
+/** PEM. */
+interface AdmissionTls {
+  cert: string;
+  key: string;
+}
+
 export interface AdmissionServerDeps {
-  /** PEM. */
-  tls: { cert: string; key: string };
+  tls: AdmissionTls;
   reservations: Pick<Reservations, 'admit'>;
   logger: Logger;
 }
@@ -20,10 +25,13 @@ export interface AdmissionServerDeps {
 export interface AdmissionServer {
   /** Takes over a byte stream on which the API server is about to begin TLS. */
   accept(stream: Duplex): void;
+  /** Of connections from now on. */
+  renew(tls: AdmissionTls): void;
   /** Breaks every stream. */
   close(): void;
 }
 
+const MIN_TLS_VERSION = 'TLSv1.2';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Longer than the API server keeps an idle connection (90 s), so that it never writes on one being closed here. */
 const KEEP_ALIVE_MS = 120_000;
@@ -63,7 +71,7 @@ export function createAdmissionServer({ tls, reservations, logger }: AdmissionSe
   const server = createServer({
     cert: tls.cert,
     key: tls.key,
-    minVersion: 'TLSv1.2',
+    minVersion: MIN_TLS_VERSION,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -80,6 +88,9 @@ export function createAdmissionServer({ tls, reservations, logger }: AdmissionSe
       connections.add(stream);
       stream.once('close', () => connections.delete(stream));
       server.emit('connection', stream);
+    },
+    renew({ cert, key }) {
+      server.setSecureContext({ cert, key, minVersion: MIN_TLS_VERSION });
     },
     close() {
       stop.abort();

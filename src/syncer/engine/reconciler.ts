@@ -52,6 +52,8 @@ export interface ReconcilerDeps {
   companion: Companion | undefined;
   /** Whether the APIs of both sides have the kind. */
   isServed(type: ResourceType): boolean;
+  /** Whether it is known what there is inside of the kind. */
+  isKnown(type: ResourceType): boolean;
   /** Resolves when the virtual Node exists. */
   ensureNode(name: string, signal: AbortSignal): Promise<void>;
   /** Told of every host object that belongs to another store. */
@@ -78,6 +80,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     companion,
   } = deps;
   const { type } = kind;
+  const when = typeof kind.when === 'function' ? kind.when(context.sync) : kind.when;
   const copies = copyOf<KubeObject>(pairs, type);
   const referrers = deps.kinds.filter(({ references }) => references);
 
@@ -115,7 +118,11 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
     const step = kind.step?.(virtual, host);
     if (step) return run(step, virtual, host, signal);
-    if (kind.when === 'referenced' && !isReferenced(key)) return host && removeOrphan(host, signal);
+    if (when === 'referenced' && !isReferenced(key)) {
+      if (host && referrers.every((referrer) => deps.isKnown(referrer.type)))
+        await removeOrphan(host, signal);
+      return;
+    }
     // What is about to end inside is not begun on the host.
     if (!host && virtual.metadata.deletionTimestamp) return;
     const desired = await translate(virtual, host, signal);

@@ -33,6 +33,8 @@ export interface UpwardKind<T extends KubeObject> {
   readonly isOptional?: boolean;
   /** Of all namespaces of the host, with the right to read host-wide. Default: what has no namespace. */
   readonly isHostWide?: boolean;
+  /** The only namespace of the host that is looked at. */
+  readonly hostNamespace?: string;
   /** Some of its fields can never change: where the host has others, the virtual object is deleted and made anew. */
   readonly isReplaced?: boolean;
   /** An empty local copy. */

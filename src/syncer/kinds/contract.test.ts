@@ -20,7 +20,24 @@ import type {
   VolumeSnapshot,
 } from '../objects.ts';
 import { createStorePair } from '../stores.ts';
-import { type AnyKind, KINDS } from './registry.ts';
+import { customKinds } from './custom-resources/kinds.ts';
+import { type AnyKind, KINDS as REGISTERED } from './registry.ts';
+
+const KINDS = [
+  ...REGISTERED,
+  ...customKinds([
+    {
+      group: 'example.com',
+      version: 'v1',
+      plural: 'backups',
+      kind: 'Backup',
+      direction: 'toHost',
+      statusBack: true,
+      references: [{ path: 'spec.stores[*].secretName', kind: 'Secret' }],
+      selectors: ['spec.selector'],
+    },
+  ]),
+];
 
 const metadata = (name: string) => ({
   namespace: 'default',
@@ -104,6 +121,11 @@ const SAMPLES: Record<string, KubeObject> = {
   'httproutes.gateway.networking.k8s.io': fullHttpRoute(metadata('shop')),
   serviceaccounts: { metadata: metadata('builder') },
   'poddisruptionbudgets.policy': fullDisruptionBudget(metadata('web')),
+  'backups.example.com': {
+    metadata: metadata('nightly'),
+    spec: { stores: [{ secretName: 'password' }], selector: { matchLabels: { app: 'web' } } },
+    status: { observedGeneration: 1 },
+  } as KubeObject,
 };
 const context = translationContext({ services: [service, byHand] }, { profile: 'none' });
 

@@ -15,14 +15,16 @@ import { parseRoute } from './route.ts';
 import { carryStream, endWith, type HostAccess, sendLogs } from './streams.ts';
 import { resourceMetrics, statsSummary } from './usage-pages.ts';
 
+/** PEM. */
+export interface KubeletTls {
+  cert: string;
+  key: string;
+  /** Who signs the API server's client certificate. */
+  clientCa: string;
+}
+
 export interface KubeletServerDeps {
-  tls: {
-    /** PEM. */
-    cert: string;
-    key: string;
-    /** Who signs the API server's client certificate. */
-    clientCa: string;
-  };
+  tls: KubeletTls;
   stores: KubeletStores;
   host: HostAccess;
   usage: Pick<UsageReader, 'read'>;
@@ -34,6 +36,8 @@ export interface KubeletServerDeps {
 export interface KubeletServer {
   /** Takes over a byte stream on which the API server is about to begin TLS. */
   accept(stream: Duplex, nodeAddress: string): void;
+  /** Of connections from now on. */
+  renew(tls: KubeletTls): void;
   readonly streams: number;
   /** Breaks every stream. */
   close(): Promise<void>;
@@ -58,7 +62,8 @@ const NOT_THE_API_SERVER: Failure = {
 const TOO_MANY: Failure = { status: 429, reason: 'TooManyRequests', message: 'too many streams are open' };
 
 export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
-  const { tls, stores, host, usage, logger, maxStreams = 512 } = deps;
+  const { stores, host, usage, logger, maxStreams = 512 } = deps;
+  let { tls } = deps;
   const stop = new AbortController();
   const connections = new Set<Duplex>();
   const streams = new Set<Promise<void>>();
@@ -186,6 +191,9 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
       server.on('tlsClientError', () => stream.destroy());
       server.on('clientError', (_, client) => client.destroy());
       server.emit('connection', stream);
+    },
+    renew(renewed) {
+      tls = renewed;
     },
     get streams() {
       return streams.size;

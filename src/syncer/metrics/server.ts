@@ -22,10 +22,13 @@ export interface MetricsServerDeps {
 export interface MetricsServer {
   /** Takes over a byte stream on which the API server is about to begin TLS. */
   accept(stream: Duplex): void;
+  /** Of connections from now on. */
+  renew(tls: { cert: string; key: string }): void;
   /** Breaks every stream. */
   close(): void;
 }
 
+const MIN_TLS_VERSION = 'TLSv1.2';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Longer than the API server keeps an idle connection (90 s), so that it never writes on one being closed here. */
 const KEEP_ALIVE_MS = 120_000;
@@ -59,7 +62,7 @@ export function createMetricsServer({ tls, usage, nodes, logger }: MetricsServer
   const server = createServer({
     cert: tls.cert,
     key: tls.key,
-    minVersion: 'TLSv1.2',
+    minVersion: MIN_TLS_VERSION,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -76,6 +79,9 @@ export function createMetricsServer({ tls, usage, nodes, logger }: MetricsServer
       connections.add(stream);
       stream.once('close', () => connections.delete(stream));
       server.emit('connection', stream);
+    },
+    renew({ cert, key }) {
+      server.setSecureContext({ cert, key, minVersion: MIN_TLS_VERSION });
     },
     close() {
       stop.abort();

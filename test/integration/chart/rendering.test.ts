@@ -21,6 +21,7 @@ const VARIANTS = [
   GIVEN,
   { isolation: { profile: 'restricted' }, persistence: { type: 'memory' } },
   { isolation: { profile: 'none' }, persistence: { type: 'claim' }, rbac: { hostReads: false } },
+  { distribution: 'k3s' },
 ];
 
 interface PolicyRule {
@@ -158,6 +159,39 @@ describe('the pod of the control plane', () => {
   });
 });
 
+describe('the store', () => {
+  const ETCD = {
+    store: { type: 'etcd', etcd: { endpoints: ['https://a.example.com:2379'], secretName: 'etcd' } },
+  };
+
+  test('may be an etcd of the operator’s, and then needs no database and no volume', async () => {
+    const rendered = await render({ ...ETCD, persistence: { type: 'claim' } });
+    const spec = podSpec(rendered);
+    expect(spec.containers.map(({ name }) => name)).toEqual([
+      'kube-apiserver',
+      'kube-controller-manager',
+      'syncer',
+    ]);
+    expect(spec.volumes.map(({ name }) => name)).not.toContain('store');
+    expect(rendered.some(({ kind }) => kind === 'PersistentVolumeClaim')).toBe(false);
+    expect(container(rendered, 'kube-apiserver').args).toEqual(
+      expect.arrayContaining([
+        '--etcd-servers=https://a.example.com:2379',
+        '--etcd-prefix=/mayfly/previews/pr-17',
+        '--etcd-cafile=/etc/mayfly/etcd/ca.crt',
+        '--etcd-certfile=/etc/mayfly/etcd/tls.crt',
+        '--etcd-keyfile=/etc/mayfly/etcd/tls.key',
+      ]),
+    );
+  });
+
+  test('may be an etcd without TLS', async () => {
+    const plain = { type: 'etcd', etcd: { endpoints: ['http://a.example.com:2379'] } };
+    const { args = [] } = container(await render({ store: plain }), 'kube-apiserver');
+    expect(args.filter((argument) => /^--etcd-(ca|cert|key)file/.test(argument))).toEqual([]);
+  });
+});
+
 describe('isolation', () => {
   const kinds = (rendered: readonly Rendered[]) => new Set(rendered.map(({ kind }) => kind));
 
@@ -237,6 +271,18 @@ describe('isolation', () => {
     expect(variableOf('MAYFLY_DENIED_CIDRS')).toContain('169.254.0.0/16,168.63.129.16/32,10.0.0.0/8');
   });
 
+  test('lets the syncer ask the servers of stub domains, on whatever port they are', async () => {
+    const servers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]:5354'];
+    const rendered = await render({ dns: { stubDomains: { 'corp.example.com': servers } } });
+    const { egress } = find(rendered, 'NetworkPolicy', 'pr-17-control-plane').spec as {
+      egress: { to?: object; ports?: { protocol: string; port: number }[] }[];
+    };
+    const ports = egress.filter(({ to }) => !to).flatMap((rule) => rule.ports ?? []);
+    expect(ports.filter(({ protocol }) => protocol === 'UDP').map(({ port }) => port)).toEqual([
+      53, 5353, 5354,
+    ]);
+  });
+
   test('lets in the clients that the operator names', async () => {
     const client = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'mayfly' } } };
     const rendered = await render({ isolation: { networkPolicy: { clients: [client] } } });
@@ -286,6 +332,53 @@ describe('rights', () => {
     expect(kindsOf(asked)).toContain('serviceaccounts');
   });
 
+  test('reach what the operator lists and nothing beside it', async () => {
+    const kind = { group: 'example.com', version: 'v1', kind: 'Any' };
+    const rendered = await render({
+      sync: {
+        customResources: [
+          { ...kind, plural: 'backups', direction: 'toHost' },
+          { ...kind, plural: 'stores', direction: 'fromHost' },
+          { ...kind, plural: 'recipes', direction: 'fromHost', namespace: { from: 'infra', to: 'recipes' } },
+        ],
+        fromHost: {
+          configMaps: [{ from: 'other/settings', to: 'default/settings' }],
+          secrets: [{ from: 'infra/login', to: 'default/registry' }],
+        },
+      },
+      dns: { hostServices: [{ name: 'db.shared.svc.cluster.local', service: 'infra/db' }] },
+    });
+    const added = (object: Rendered, before: readonly Rendered[]) => {
+      const known = before.find(
+        ({ kind: ofKind, metadata }) => ofKind === object.kind && metadata.name === object.metadata.name,
+      );
+      return [...triples(rulesOf(object))].filter((right) => !known || !triples(rulesOf(known)).has(right));
+    };
+    const own = added(find(rendered, 'Role', 'pr-17'), objects);
+    expect(new Set(own.map((right) => right.split(' ').slice(1).join(' ')))).toEqual(
+      new Set(['backups of example.com']),
+    );
+    expect(added(find(rendered, 'ClusterRole', 'mayfly:previews:pr-17'), objects)).toEqual([
+      'get customresourcedefinitions of apiextensions.k8s.io',
+      'get stores of example.com',
+      'list stores of example.com',
+      'watch stores of example.com',
+    ]);
+    const elsewhere = rendered.filter(
+      ({ kind: ofKind, metadata }) => ofKind === 'Role' && metadata.namespace !== 'previews',
+    );
+    const named = elsewhere.map(({ metadata, rules }) => [
+      metadata.namespace,
+      (rules as (PolicyRule & { resourceNames?: string[] })[]).map(
+        ({ resources, resourceNames = ['*'] }) => `${resources} ${resourceNames}`,
+      ),
+    ]);
+    expect(Object.fromEntries(named)).toEqual({
+      other: ['configmaps settings'],
+      infra: ['secrets login', 'services db', 'recipes *'],
+    });
+  });
+
   test('grants workloads nothing', () => {
     const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding'));
     const subjects = bindings.flatMap(({ subjects: names }) => names as { name: string }[]);
@@ -298,10 +391,22 @@ describe('rights', () => {
   });
 
   test('are all held by the worker, which could not grant them otherwise', async () => {
-    const values = { publicUrl: 'https://mayfly.example.com', previewUrl: 'https://preview.example.com' };
+    const backups = {
+      group: 'example.com',
+      version: 'v1',
+      plural: 'backups',
+      kind: 'Any',
+      direction: 'toHost',
+    };
+    const virtualCluster = { sync: { customResources: [backups] } };
+    const values = {
+      publicUrl: 'https://mayfly.example.com',
+      previewUrl: 'https://preview.example.com',
+      environments: { virtualCluster },
+    };
     const service = await render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly'));
     const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
-    const granted = triples(rulesOf(find(objects, 'Role', 'pr-17')));
+    const granted = triples(rulesOf(find(await render(virtualCluster), 'Role', 'pr-17')));
     expect([...granted].filter((right) => !held.has(right))).toEqual([]);
   });
 
@@ -322,12 +427,29 @@ describe('refuses', () => {
     ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
     ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
     ['nodes by labels without any', { sync: { nodes: { mode: 'selector' } } }, /selector/],
+    [
+      'a custom resource that goes nowhere',
+      { sync: { customResources: [{ group: 'example.com', version: 'v1', plural: 'as', kind: 'A' }] } },
+      /direction/,
+    ],
+    [
+      'a mapping of everything',
+      { sync: { fromHost: { secrets: [{ from: 'infra/*', to: 'a/b' }] } } },
+      /from/,
+    ],
+    ['a server that is no address', { dns: { stubDomains: { 'corp.example.com': ['ns1'] } } }, /stubDomains/],
     ['an unknown profile', { isolation: { profile: 'privileged' } }, /isolation\/profile/],
     ['a range that is none', { serviceCIDR: '10.96.0.0' }, /serviceCIDR/],
     [
       'limits that leave room for the namespace’s',
       { resources: { kine: { limits: { memory: null } } } },
       /memory/,
+    ],
+    ['an etcd that is nowhere', { store: { type: 'etcd' } }, /store.etcd.endpoints/],
+    [
+      'to give k3s a Secret in which it cannot write',
+      { distribution: 'k3s', certificates: { secretName: 'made-before' } },
+      /certificates.secretName/,
     ],
     ['a minor version that was not tested', { kubernetes: { version: '1.20' } }, /name one in full/],
   ])('%s', async (_, values, message) => {

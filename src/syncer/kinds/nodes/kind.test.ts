@@ -11,14 +11,11 @@ import {
 } from '../../../../test/support/syncer-harness.ts';
 import { translationContext } from '../../../../test/support/translation-context.ts';
 import { NODES, PODS } from '../../../kube/resource.ts';
-import type { UpwardView } from '../../engine/upward.ts';
-import type { NodeSelection } from '../../kind.ts';
+import type { NodeSelection, TranslationContext } from '../../kind.ts';
 import { ANNOTATION_HOST_FIELDS } from '../../names.ts';
 import type { Node } from '../../objects.ts';
+import type { SyncerStores } from '../../stores.ts';
 import { nodes } from './kind.ts';
-
-const withNodes = (selection: NodeSelection) =>
-  translationContext({}, { sync: { ...translationContext().sync, nodes: selection } });
 
 const host: Node = {
   metadata: {
@@ -129,17 +126,22 @@ describe('a Node inside', () => {
   });
 });
 
+function showing(selection: NodeSelection): TranslationContext {
+  const context = translationContext();
+  return { ...context, sync: { ...context.sync, nodes: selection } };
+}
+
 describe('the nodes shown inside', () => {
-  const view = {
-    stores: {
-      host: {
-        nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
-        pods: { byIndex: () => [] },
-      },
+  const stores = {
+    host: {
+      nodes: { get: (name: string) => (name === 'node-1' ? host : undefined) },
+      pods: { byIndex: () => [] },
     },
-  } as unknown as UpwardView;
-  const shown = (selection: NodeSelection) =>
-    nodes.source('node-1', { ...view, context: withNodes(selection) });
+  } as unknown as SyncerStores;
+  const shown = (selection: NodeSelection) => {
+    const context = showing(selection);
+    return nodes.source('node-1', { stores, pairs: new Map(), context, readsHostWide: true });
+  };
 
   it.each<[string, NodeSelection, boolean]>([
     ['those that run pods', { mode: 'used', selector: {} }, false],
@@ -186,7 +188,7 @@ describe('the life of a Node', () => {
   });
 
   it('is put right when somebody inside changes or deletes it', async () => {
-    syncer = await startSyncer({ facts: withNodes({ mode: 'all', selector: {} }) });
+    syncer = await startSyncer({ facts: showing({ mode: 'all', selector: {} }) });
     syncer.host.put(NODES, host);
     const inside = () => syncer.virtual.get<Node>(NODES, 'node-1');
     await vi.waitFor(() => expect(inside()?.metadata.labels?.['kubernetes.io/hostname']).toBe('node-1'));

@@ -78,14 +78,14 @@ export const nodes: UpwardKind<Node> = {
 };
 
 /** Pods may run on other nodes too; those are shown for as long as they do. */
-function isSelected({ metadata }: Node, { mode, selector }: NodeSelection): boolean {
-  switch (mode) {
+function isSelected({ metadata }: Node, selection: NodeSelection): boolean {
+  switch (selection.mode) {
     case 'used':
       return false;
     case 'all':
       return true;
     case 'selector':
-      return matchesSelector({ matchLabels: { ...selector } }, metadata.labels ?? {});
+      return matchesSelector({ matchLabels: { ...selection.selector } }, metadata.labels ?? {});
   }
 }
 
