@@ -1,7 +1,8 @@
 // The virtual cluster under test, on a host of two nodes: as an operator would give it to a tenant whom he trusts.
 
+import type { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { NAMESPACES } from '../../src/kube/resource.ts';
+import { NAMESPACES, type ResourceType, RUNTIME_CLASSES } from '../../src/kube/resource.ts';
 import { externalKubeconfig } from '../host/cluster.ts';
 import { down, up } from '../host/host.ts';
 import { kubeconfigOf } from '../host/instance.ts';
@@ -15,12 +16,17 @@ import { type InstalledVirtualCluster, installVirtualCluster } from '../support/
 
 const NAMESPACE = 'conformance';
 const NODES = 2;
+const REQUEST_TIMEOUT_MS = 30_000;
 const GONE_TIMEOUT_MS = 3 * 60_000;
+
+/** Of the handler that tests make classes with. No node has it, and none of them runs a pod: they look where it is placed. */
+const RUNTIME_CLASS = { metadata: { name: 'conformance' }, handler: 'test-handler' };
 
 /** No limits of a profile; every node is shown, for tests choose among them; a control plane that hundreds of CRDs fit in. */
 const VALUES = {
   'isolation.profile': 'none',
   'sync.nodes.mode': 'all',
+  'sync.runtimeClasses': `{${RUNTIME_CLASS.metadata.name}}`,
   'persistence.type': 'memory',
   'resources.kubeApiserver.limits.memory': '3Gi',
   'resources.kubeControllerManager.limits.memory': '1Gi',
@@ -49,12 +55,8 @@ export async function withConformanceCluster<T>(
   await loadImages(name, images, progress);
   const host = await clusterAccess(external ?? kubeconfigOf(name));
   try {
-    await removeNamespace();
-    const metadata = {
-      name: NAMESPACE,
-      labels: { 'pod-security.kubernetes.io/enforce': 'privileged' },
-    };
-    await host.client.create(NAMESPACES, { metadata }, { signal: AbortSignal.timeout(30_000) });
+    await clean(host.client);
+    await prepare(host.client);
     progress.step('making a virtual cluster');
     const cluster = await installVirtualCluster({ host, namespace: NAMESPACE, name: 'vc', values: VALUES });
     try {
@@ -64,27 +66,35 @@ export async function withConformanceCluster<T>(
       else await cluster.uninstall();
     }
   } finally {
-    if (!keep) await removeNamespace();
+    if (!keep) await clean(host.client);
     await host.client.close();
     if (!keep && !wasUp) await down(name);
   }
+}
 
-  async function removeNamespace(): Promise<void> {
-    const missing = async (signal: AbortSignal) => {
-      const found = await host.client
-        .get(NAMESPACES, { name: NAMESPACE }, { signal })
-        .catch((error: unknown) => {
-          if (isNotFound(error)) return undefined;
-          throw error;
-        });
-      if (!found) return true;
-      await host.client.delete(NAMESPACES, { name: NAMESPACE }, { signal });
-      throw new Error(`namespace ${NAMESPACE} is still there`);
+async function prepare(client: KubeClient): Promise<void> {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' };
+  const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+  await client.create(NAMESPACES, { metadata: { name: NAMESPACE, labels } }, { signal });
+  await client.create(RUNTIME_CLASSES, RUNTIME_CLASS, { signal });
+}
+
+/** Removes what this or an earlier run made and left. */
+async function clean(client: KubeClient): Promise<void> {
+  const left: [ResourceType, string][] = [
+    [NAMESPACES, NAMESPACE],
+    [RUNTIME_CLASSES, RUNTIME_CLASS.metadata.name],
+  ];
+  for (const [type, name] of left) {
+    const isGone = async (signal: AbortSignal) => {
+      try {
+        await client.delete(type, { name }, { signal });
+      } catch (error) {
+        if (isNotFound(error)) return true;
+        throw error;
+      }
+      throw new Error('it is still there');
     };
-    await eventually(missing, {
-      what: `namespace ${NAMESPACE} is gone`,
-      timeoutMs: GONE_TIMEOUT_MS,
-      intervalMs: 1_000,
-    });
+    await eventually(isGone, { what: `${name} is gone`, timeoutMs: GONE_TIMEOUT_MS, intervalMs: 1_000 });
   }
 }

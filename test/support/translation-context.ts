@@ -9,6 +9,7 @@ import type {
   NetworkPolicy,
   Node,
   PersistentVolume,
+  RuntimeClass,
   Secret,
   Service,
 } from '../../src/syncer/objects.ts';
@@ -24,6 +25,7 @@ export interface VirtualObjects {
   workloadAddresses?: readonly string[];
   ingressClasses?: readonly IngressClass[];
   markedNodes?: readonly Node[];
+  runtimeClasses?: readonly RuntimeClass[];
 }
 
 export function translationContext(
@@ -36,6 +38,7 @@ export function translationContext(
     networkPolicies = [],
     workloadAddresses = [],
     ingressClasses = [],
+    runtimeClasses = [],
     persistentVolumes = [],
   } = objects;
   return {
@@ -81,6 +84,7 @@ export function translationContext(
         configmaps: configMaps,
         secrets,
         persistentvolumes: persistentVolumes,
+        runtimeclasses: runtimeClasses,
       };
       return objects[type.plural]?.find((object) => keyOf(object) === objectKey(name)) as T | undefined;
     },

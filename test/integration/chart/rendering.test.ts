@@ -426,6 +426,7 @@ describe('refuses', () => {
     ['a value that nobody knows', { persistance: { type: 'memory' } }, /additional properties 'persistance'/],
     ['all runtime classes at once', { sync: { runtimeClasses: ['*'] } }, /runtimeClasses/],
     ['a host that is none', { sync: { ingresses: { hosts: ['https://x'] } } }, /hosts/],
+    ['nodes by labels without any', { sync: { nodes: { mode: 'selector' } } }, /selector/],
     [
       'a custom resource that goes nowhere',
       { sync: { customResources: [{ group: 'example.com', version: 'v1', plural: 'as', kind: 'A' }] } },

@@ -197,3 +197,24 @@ describe('what a pod cannot have on the host', () => {
     expect(() => hostPodSpec(pod(spec), anything)).toThrow(path);
   });
 });
+
+describe('a runtime class', () => {
+  const runtimeClass = (name: string, handler: string) => ({ metadata: { name }, handler });
+  const runtimeClasses = [
+    runtimeClass('gvisor', 'runsc'),
+    runtimeClass('own', 'runsc'),
+    runtimeClass('other', 'kata'),
+  ];
+  const sync = { ...translationContext().sync, runtimeClasses: ['gvisor'] };
+  const classOf = (runtimeClassName: string) =>
+    hostPodSpec(pod({ runtimeClassName }), translationContext({ runtimeClasses }, { sync })).runtimeClassName;
+
+  it('that the operator gives stays as it is', () => {
+    expect(classOf('gvisor')).toBe('gvisor');
+  });
+
+  it('that a tenant made is the one given that has its handler', () => {
+    expect(classOf('own')).toBe('gvisor');
+    expect(() => classOf('other')).toThrow(RefusedError);
+  });
+});

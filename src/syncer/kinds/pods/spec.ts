@@ -1,8 +1,8 @@
 // The spec of a host pod, built field by field from what is known to be safe and what a pod there needs.
-import { SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
+import { RUNTIME_CLASSES, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
-import type { Pod, PodSpec } from '../../objects.ts';
+import type { Pod, PodSpec, RuntimeClass } from '../../objects.ts';
 import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
 import { withHostsFile } from './hosts-file.ts';
@@ -57,7 +57,7 @@ const plainSpec = fields<PodSpec>({
 export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
   const spec = pod.spec ?? { containers: [] };
   requireIsolation(spec, context.profile);
-  requireSupport(spec, context);
+  requireSupport(spec);
   const namespace = pod.metadata.namespace;
   const { initContainers = [], volumes = [], imagePullSecrets = [] } = spec;
   const translated = defined<PodSpec>({
@@ -74,7 +74,7 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
         name ? [{ name: context.hostName(SECRETS, { namespace, name }) }] : [],
       ),
     ),
-    runtimeClassName: spec.runtimeClassName || undefined,
+    runtimeClassName: hostRuntimeClass(spec, context),
     priorityClassName: context.sync.priorityClasses.find((name) => name === spec.priorityClassName),
     // The workload's identity is inside: its tokens come from the virtual API, none from the host's.
     serviceAccountName: hostAccount(pod, context),
@@ -85,22 +85,31 @@ export function hostPodSpec(pod: Pod, context: TranslationContext): PodSpec {
 }
 
 /** Fields whose loss would change what the pod is: refused rather than dropped. */
-function requireSupport(
-  { runtimeClassName, resourceClaims = [] }: PodSpec,
-  { sync }: TranslationContext,
-): void {
-  if (runtimeClassName && !sync.runtimeClasses.includes(runtimeClassName)) {
-    throw new RefusedError(
-      'UnsupportedField',
-      `spec.runtimeClassName: ${runtimeClassName} is not given to this virtual cluster`,
-    );
-  }
+function requireSupport({ resourceClaims = [] }: PodSpec): void {
   if (resourceClaims.length > 0) {
     throw new RefusedError(
       'UnsupportedField',
       'spec.resourceClaims: device claims are not given to virtual clusters',
     );
   }
+}
+
+/** A class that the operator gives, or for one that a tenant made, the class given that has the same handler. */
+function hostRuntimeClass(
+  { runtimeClassName }: PodSpec,
+  { sync, find }: TranslationContext,
+): string | undefined {
+  if (!runtimeClassName) return undefined;
+  const given = sync.runtimeClasses;
+  if (given.includes(runtimeClassName)) return runtimeClassName;
+  const handlerOf = (name: string) => find<RuntimeClass>({ type: RUNTIME_CLASSES, name })?.handler;
+  const handler = handlerOf(runtimeClassName);
+  const found = handler && given.find((name) => handlerOf(name) === handler);
+  if (found) return found;
+  throw new RefusedError(
+    'UnsupportedField',
+    `spec.runtimeClassName: ${runtimeClassName} is not given to this virtual cluster`,
+  );
 }
 
 function hostAccount({ metadata, spec }: Pod, context: TranslationContext): string {
