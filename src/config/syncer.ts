@@ -1,5 +1,6 @@
 // What a syncer is told from outside: which cluster it serves, and where both of its sides are.
 import * as z from 'zod';
+import { parseDurationMs } from '../lib/duration.ts';
 import { customResourcesSchema, fromHostSchema } from './custom-resources.ts';
 import { dnsSchema } from './dns.ts';
 import { type ProcessEnvironment, parseEnvironment } from './environment.ts';
@@ -9,11 +10,10 @@ const list = z
   .default('')
   .transform((text) => text.split(',').filter(Boolean));
 
-const UNIT_MS = { s: 1000, m: 60_000, h: 3600_000, d: 24 * 3600_000 };
-/** A whole number and its unit, in milliseconds. */
+/** In milliseconds. */
 const duration = z.string().transform((text, context) => {
-  const [, amount, unit] = /^([1-9][0-9]*)([smhd])$/.exec(text) ?? [];
-  if (unit !== undefined) return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  const durationMs = parseDurationMs(text);
+  if (durationMs !== undefined) return durationMs;
   context.addIssue({ code: 'custom', message: 'is no duration such as 365d, 12h, 30m or 90s' });
   return z.NEVER;
 });

@@ -1,12 +1,13 @@
 // What may stand in `.mayfly.yaml`, version 1, as zod schemas. A key that is not here is a mistake, and is answered as one.
 import * as z from 'zod';
+import { parseDurationMs } from '../lib/duration.ts';
 import { isExposeName } from './names.ts';
 import { suggestion } from './project-file-suggestion.ts';
 import { type JsonValue, placeholderProblem } from './project-file-variables.ts';
 
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const DEFAULT_READY_TIMEOUT_MS = 3 * UNIT_MS.m;
-const MAX_READY_TIMEOUT_MS = 15 * UNIT_MS.m;
+const MINUTE_MS = 60_000;
+const DEFAULT_READY_TIMEOUT_MS = 3 * MINUTE_MS;
+const MAX_READY_TIMEOUT_MS = 15 * MINUTE_MS;
 const DEPLOY_KINDS = ['manifests', 'helm', 'image'] as const;
 
 /** An object that knows its keys: each unknown one becomes a line of the message, in the order of `issue.keys`. */
@@ -32,10 +33,7 @@ const template = z.string().superRefine((text, context) => {
 const duration = z
   .string()
   .regex(/^[1-9]\d{0,5}[smhd]$/, 'must be a duration like 90s, 30m, 24h or 7d')
-  .transform((text) => {
-    const unit = text.slice(-1) as keyof typeof UNIT_MS;
-    return Number(text.slice(0, -1)) * UNIT_MS[unit];
-  });
+  .transform((text) => parseDurationMs(text) ?? z.NEVER);
 
 /** Handed to commands and joined to a folder, hence the narrow alphabet: no `..`, no leading `-` or `/`, no URL. */
 const repositoryPath = z

@@ -151,3 +151,9 @@ const RBAC = 'rbac.authorization.k8s.io';
 export const ROLES = named(RBAC, 'roles', 'Role');
 export const ROLE_BINDINGS = named(RBAC, 'rolebindings', 'RoleBinding');
 export const HTTP_ROUTES = named('gateway.networking.k8s.io', 'httproutes', 'HTTPRoute');
+export const CUSTOM_RESOURCE_DEFINITIONS = named(
+  'apiextensions.k8s.io',
+  'customresourcedefinitions',
+  'CustomResourceDefinition',
+  false,
+);

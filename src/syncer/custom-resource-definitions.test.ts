@@ -3,11 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createManualClock } from '../../test/support/manual-clock.ts';
 import { createMemoryApiServer } from '../../test/support/memory-api-server.ts';
 import { KubeError } from '../kube/errors.ts';
-import {
-  CUSTOM_RESOURCE_DEFINITIONS,
-  type CustomResourceDefinition,
-  installDefinitions,
-} from './custom-resource-definitions.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS } from '../kube/resource.ts';
+import { type CustomResourceDefinition, installDefinitions } from './custom-resource-definitions.ts';
 import type { CustomResource } from './kind.ts';
 
 const NAME = 'backups.example.com';

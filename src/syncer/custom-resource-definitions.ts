@@ -2,20 +2,12 @@
 // version that is synced. What is there already, whoever made it, is left alone.
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isForbidden, isNotFound } from '../kube/errors.ts';
-import type { KubeObject, ResourceType } from '../kube/resource.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resource.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { defined } from './allow-list.ts';
 import type { CustomResource } from './kind.ts';
-
-export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  plural: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
-};
 
 interface Version {
   name: string;

@@ -4,6 +4,9 @@ import { createHash } from 'node:crypto';
 import type { ObjectKey, ObjectMeta, ObjectName, ResourceType } from '../kube/resource.ts';
 import { objectKey } from '../kube/resource.ts';
 
+/** Who the syncer is to an API server when it applies objects. */
+export const FIELD_MANAGER = 'mayfly-syncer';
+
 /** On every host object: the virtual cluster it belongs to. */
 export const LABEL_CLUSTER = 'mayfly.dev/cluster';
 /** On host objects of namespaced kinds: the namespace inside. Selectors on the host hold it. */

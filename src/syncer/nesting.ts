@@ -1,5 +1,6 @@
 // Virtual clusters within virtual clusters: how deep this one stands, what limits that, and what it tells those inside it.
 // The limit is for whoever uses our chart; what everybody inside can consume is bound by the quota of the outermost.
+
 import { isIP } from 'node:net';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isForbidden, isNotFound, isRetryable, KubeError } from '../kube/errors.ts';
@@ -7,6 +8,7 @@ import { CONFIG_MAPS, type KubeObject, ROLE_BINDINGS, ROLES } from '../kube/reso
 import { retry } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { ForbiddenError } from '../lib/errors.ts';
+import { FIELD_MANAGER } from './names.ts';
 import type { ConfigMap } from './objects.ts';
 
 export interface Nesting {
@@ -20,7 +22,6 @@ export interface Nesting {
 
 /** In every virtual cluster, readable by everybody who is known there. */
 const MARKER = { namespace: 'kube-public', name: 'mayfly-virtual-cluster' };
-const FIELD_MANAGER = 'mayfly-syncer';
 const RETRY = { backoff: { baseMs: 100, maxMs: 2_000 }, attempts: 30 };
 
 export interface NestingDeps {

@@ -1,4 +1,5 @@
 // What the virtual API has to know of its syncer before the cluster is usable: its webhook and its policies.
+
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isForbidden, isNotFound, isRetryable } from '../kube/errors.ts';
 import { retry } from '../lib/backoff.ts';
@@ -10,8 +11,8 @@ import {
   VALIDATING_ADMISSION_POLICIES,
   VALIDATING_ADMISSION_POLICY_BINDINGS,
 } from './admission/configuration.ts';
+import { FIELD_MANAGER } from './names.ts';
 
-const FIELD_MANAGER = 'mayfly-syncer';
 /** About two minutes: the virtual API may only be coming up. */
 const RETRY = { backoff: { baseMs: 50, maxMs: 2_000 }, attempts: 80 };
 

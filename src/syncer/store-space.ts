@@ -1,5 +1,6 @@
 // Keeps new objects out of a store whose volume is nearly full. kine answers that it created an object also when its database
 // had no room for it (v0.17.5, pkg/logstructured/logstructured.go, Create), so the store must never get that far.
+
 import { statfs } from 'node:fs/promises';
 import type { KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/errors.ts';
@@ -11,6 +12,7 @@ import {
   VALIDATING_ADMISSION_POLICIES,
   VALIDATING_ADMISSION_POLICY_BINDINGS,
 } from './admission/configuration.ts';
+import { FIELD_MANAGER } from './names.ts';
 
 export interface Space {
   sizeBytes: number;
@@ -31,7 +33,6 @@ export interface StoreSpace {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const FIELD_MANAGER = 'mayfly-syncer';
 const CHECK_INTERVAL_MS = 2_000;
 const MEBIBYTE = 2 ** 20;
 /** Enough for what is written between two looks, and for updates and deletions while nothing new is let in. */

@@ -17,21 +17,6 @@ export const AUTOSCALERS = namespaced(
   'horizontalpodautoscalers',
   'HorizontalPodAutoscaler',
 );
-export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  plural: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
-};
 export const LIMIT_RANGES = namespaced('', 'v1', 'limitranges', 'LimitRange');
-export const PRIORITY_CLASSES: ResourceType = {
-  group: 'scheduling.k8s.io',
-  version: 'v1',
-  plural: 'priorityclasses',
-  kind: 'PriorityClass',
-  namespaced: false,
-};
 export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
 export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
-export const DISRUPTION_BUDGETS = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');

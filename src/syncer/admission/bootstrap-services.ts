@@ -1,6 +1,7 @@
 // The two Services every cluster is born with, at the cluster IPs of the chart's own host Services. kube-apiserver makes
 // `default/kubernetes` by itself with the first address of the range, which on the host is the host's API; afterwards it
 // leaves an existing one as it is (kubernetes/pkg/controlplane/controller/kubernetesservice), and keeps its endpoints.
+
 import { isIPv6 } from 'node:net';
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRetryable } from '../../kube/errors.ts';
@@ -8,6 +9,7 @@ import { ENDPOINT_SLICES, keyOf, type ObjectName, SERVICES } from '../../kube/re
 import { retry } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ConflictError } from '../../lib/errors.ts';
+import { FIELD_MANAGER } from '../names.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
 
 export interface BootstrapDeps {
@@ -20,7 +22,6 @@ export interface BootstrapDeps {
   clock?: Clock;
 }
 
-const FIELD_MANAGER = 'mayfly-syncer';
 const DNS_PORT = 53;
 const BACKOFF = { baseMs: 100, maxMs: 2000 };
 /** Over a minute and a half: namespaces and the API itself may still be coming up. */

@@ -21,8 +21,9 @@ import { clusterIpsOf } from '../kinds/services/kind.ts';
 import { ANNOTATION_UID } from '../names.ts';
 import type { Service, ServiceSpec } from '../objects.ts';
 import { INDEX } from '../stores.ts';
+import type { StreamServer } from '../stream-server.ts';
 import { createReservations, type Reservations, type ReservationsDeps } from './reservations.ts';
-import { type AdmissionServer, createAdmissionServer } from './server.ts';
+import { createAdmissionServer } from './server.ts';
 
 const logger = pino({ level: 'silent' });
 const NAMESPACE = 'host-ns';
@@ -91,7 +92,7 @@ let hostServices: Store<Service>;
 let virtualServices: Store<Service>;
 let clock: ManualClock;
 let reservations: Reservations;
-let server: AdmissionServer;
+let server: StreamServer;
 beforeEach(() => {
   host = hostApi();
   const indexers = { [INDEX.byClusterIp]: clusterIpsOf };

@@ -5,13 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isNotFound } from '../../../src/kube/errors.ts';
 import {
   CONFIG_MAPS,
+  CUSTOM_RESOURCE_DEFINITIONS,
   type KubeObject,
   NAMESPACES,
   PODS,
   type ResourceType,
   SECRETS,
 } from '../../../src/kube/resource.ts';
-import { CUSTOM_RESOURCE_DEFINITIONS } from '../../../src/syncer/custom-resource-definitions.ts';
 import type { ConfigMap, Pod, Secret } from '../../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';

@@ -1,19 +1,17 @@
 // HTTPRoutes of the Gateway API between two real API servers that both have the kind; the test plays the host's controller.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HTTP_ROUTES, type KubeObject, type ResourceType, SERVICES } from '../../../src/kube/resource.ts';
+import {
+  CUSTOM_RESOURCE_DEFINITIONS,
+  HTTP_ROUTES,
+  type KubeObject,
+  SERVICES,
+} from '../../../src/kube/resource.ts';
 import type { HttpRoute } from '../../../src/syncer/kinds/http-routes/route.ts';
 import type { Service } from '../../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { call, type SyncedCluster, startSyncedCluster, within } from '../../support/synced-cluster.ts';
 
-const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  plural: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
-};
 /** Only what the API needs to store routes; what may be in them is upstream's to say. */
 const DEFINITION = {
   metadata: {

@@ -1,10 +1,10 @@
 // How pods end: by themselves, by a deletion or an eviction on either side, by force. Whoever watches a pod inside sees what he
 // would see in any cluster.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KubeObject, NODES, PODS } from '../../../src/kube/resource.ts';
+import { type KubeObject, NODES, POD_DISRUPTION_BUDGETS, PODS } from '../../../src/kube/resource.ts';
 import type { Container, Pod, PodSpec } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
-import { DISRUPTION_BUDGETS, JOBS } from '../../support/resource-types.ts';
+import { JOBS } from '../../support/resource-types.ts';
 import {
   call,
   createVirtualWorkloads,
@@ -126,18 +126,18 @@ describe('an eviction', () => {
       metadata: named('guard'),
       spec: { minAvailable: 1, selector: { matchLabels: { app: 'guarded' } } },
     };
-    await inside().client.create(DISRUPTION_BUDGETS, budget, call());
+    await inside().client.create(POD_DISRUPTION_BUDGETS, budget, call());
     await eventually(
       async () => {
         const { status } = await inside().client.get<
           KubeObject & { status?: { currentHealthy?: number; observedGeneration?: number } }
-        >(DISRUPTION_BUDGETS, named('guard'), call());
+        >(POD_DISRUPTION_BUDGETS, named('guard'), call());
         return status?.currentHealthy === 1 ? true : undefined;
       },
       { what: 'the budget counts the pod', timeoutMs: 30_000 },
     );
     await expect(evict(inside().client, 'default', 'guarded')).rejects.toMatchObject({ status: 429 });
-    await inside().client.delete(DISRUPTION_BUDGETS, named('guard'), call());
+    await inside().client.delete(POD_DISRUPTION_BUDGETS, named('guard'), call());
     const seen = await watched('guarded', async () =>
       eventually(async () => evict(inside().client, 'default', 'guarded'), {
         what: 'the eviction is let through',

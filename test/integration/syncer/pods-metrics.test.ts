@@ -1,11 +1,11 @@
 // Usage of pods: from the host's metrics API to `kubectl top`, the kubelet's pages and autoscalers inside. The test host measures
 // nothing, so samples are written by hand, as objects of a custom resource that the host serves under the same name.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KubeObject, PODS } from '../../../src/kube/resource.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject, PODS } from '../../../src/kube/resource.ts';
 import type { Pod } from '../../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
-import { AUTOSCALERS, CUSTOM_RESOURCE_DEFINITIONS, POD_METRICS } from '../../support/resource-types.ts';
+import { AUTOSCALERS, POD_METRICS } from '../../support/resource-types.ts';
 import {
   BUSYBOX,
   call,

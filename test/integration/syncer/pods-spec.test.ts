@@ -1,9 +1,8 @@
 // Fields of a pod that only a real API server, scheduler and kubelet can tell the effect of.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CONFIG_MAPS, PODS } from '../../../src/kube/resource.ts';
+import { CONFIG_MAPS, PODS, PRIORITY_CLASSES } from '../../../src/kube/resource.ts';
 import type { ConfigMap, Pod } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
-import { PRIORITY_CLASSES } from '../../support/resource-types.ts';
 import {
   call,
   createVirtualWorkloads,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isNotFound } from '../../../src/kube/errors.ts';
 import {
   CSI_NODES,
+  CUSTOM_RESOURCE_DEFINITIONS,
   EVENTS,
   type KubeObject,
   type ObjectName,
@@ -27,17 +28,11 @@ import type {
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
+import { STATEFUL_SETS } from '../../support/resource-types.ts';
 import { type InstalledVirtualCluster, installVirtualCluster } from '../../support/virtual-cluster.ts';
 
 const CLUSTER = 'store';
 const PROVISIONER = 'rancher.io/local-path';
-const STATEFUL_SETS: ResourceType = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'statefulsets',
-  kind: 'StatefulSet',
-  namespaced: true,
-};
 const RESOURCE_QUOTAS: ResourceType = {
   group: '',
   version: 'v1',
@@ -396,13 +391,6 @@ describe('what a tenant may not do', () => {
 });
 
 describe('what the host may lack', () => {
-  const CUSTOM_RESOURCE_DEFINITIONS: ResourceType = {
-    group: 'apiextensions.k8s.io',
-    version: 'v1',
-    plural: 'customresourcedefinitions',
-    kind: 'CustomResourceDefinition',
-    namespaced: false,
-  };
   const { group, plural, kind } = VOLUME_SNAPSHOTS;
   const name = { name: `${plural}.${group}` };
   const schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };

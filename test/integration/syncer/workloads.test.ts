@@ -15,16 +15,10 @@ import type { ConfigMap, EndpointSlice, Event, Pod, PodSpec, Service } from '../
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
+import { RESOURCE_QUOTAS } from '../../support/resource-types.ts';
 import { type InstalledVirtualCluster, installVirtualCluster } from '../../support/virtual-cluster.ts';
 
 const CLUSTER = 'work';
-const RESOURCE_QUOTAS: ResourceType = {
-  group: '',
-  version: 'v1',
-  plural: 'resourcequotas',
-  kind: 'ResourceQuota',
-  namespaced: true,
-};
 const call = () => ({ signal: AbortSignal.timeout(30_000) });
 const within = (what: string, timeoutMs = 30_000) => ({ what, timeoutMs });
 
