@@ -1,4 +1,5 @@
 // Three projects: unit tests need nothing, integration tests the test host, end-to-end tests an installed Mayfly.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -18,6 +19,8 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
+          // They mostly wait for the cluster: twice as many as this machine has processors keep it busy.
+          maxWorkers: 2 * availableParallelism(),
         },
       },
       {

@@ -1,6 +1,11 @@
 // `npm run bench -- NAME`: measures, prints medians and spreads, asserts nothing.
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { externalKubeconfig } from '../host/cluster.ts';
+import { up } from '../host/host.ts';
+import { DEFAULT_INSTANCE } from '../host/instance.ts';
+import { loadProjectImage } from '../host/load.ts';
+import { createProgress } from '../host/progress.ts';
 import { benchReady } from './ready.ts';
 import type { Figures } from './statistics.ts';
 import { benchSync, type SyncOptions } from './sync/sync.ts';
@@ -12,7 +17,10 @@ program
   .description('how long until a cold environment is of use')
   .option('--runs <count>', 'runs that count', wholeNumber, 10)
   .option('--json <file>', 'write the figures as one flat object')
-  .action(async ({ runs, json }: { runs: number; json?: string }) => write(json, await benchReady({ runs })));
+  .action(async ({ runs, json }: { runs: number; json?: string }) => {
+    await setUp();
+    await write(json, await benchReady({ runs }));
+  });
 
 program
   .command('sync')
@@ -26,13 +34,24 @@ program
   .option('--container <name>', "the syncer's container in the host namespace", 'syncer')
   .option('--idle-seconds <count>', 'how long to look at it doing nothing', wholeNumber, 60)
   .option('--json <file>', 'write the figures as one flat object')
-  .action(async ({ json, ...options }: SyncOptions & { json?: string }) =>
-    write(json, await benchSync(options)),
-  );
+  .action(async ({ json, ...options }: SyncOptions & { json?: string }) => {
+    if (options.virtual === undefined) await setUp();
+    await write(json, await benchSync(options));
+  });
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('not a whole number from 1 to 9999');
   return Number(text);
+}
+
+/** A host cluster with the project as it stands in it. It is left up, for the next run. */
+async function setUp(): Promise<void> {
+  const progress = createProgress(
+    (line) => process.stderr.write(line),
+    () => performance.now(),
+  );
+  if (!externalKubeconfig()) await up({ name: DEFAULT_INSTANCE, nodeCount: 1, audit: false }, progress);
+  await loadProjectImage(DEFAULT_INSTANCE, progress);
 }
 
 async function write(file: string | undefined, figures: Figures): Promise<void> {

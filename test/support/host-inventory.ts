@@ -1,6 +1,6 @@
 // Every object that an API server holds, of every type it can list: taken before and after, it shows what was left behind.
 import type { KubeClient } from '../../src/kube/client.ts';
-import { isNotFound } from '../../src/kube/errors.ts';
+import { isNotFound, isRetryable } from '../../src/kube/errors.ts';
 import { keyOf, type ResourceType } from '../../src/kube/resource.ts';
 
 interface ApiResourceList {
@@ -40,8 +40,8 @@ export async function inventory(client: KubeClient, signal: AbortSignal): Promis
   const lists = await Promise.all(
     types.map(async (type) => {
       const { items } = await client.list(type, { signal }).catch((error: unknown) => {
-        // A custom resource may go between discovery and the list.
-        if (isNotFound(error)) return { items: [] };
+        // A custom resource may come or go between discovery and the list.
+        if (isNotFound(error) || (type.group.includes('.') && isRetryable(error))) return { items: [] };
         throw error;
       });
       const resource = type.group ? `${type.plural}.${type.group}` : type.plural;

@@ -161,7 +161,8 @@ describe('a resize', () => {
     const [told] = await work.warnings('forbidden');
     expect(told).toMatchObject({ reason: 'SyncFailed' });
     expect(told?.message).toMatch(/^pods "forbidden" is forbidden: exceeded quota/);
-    await work.output('forbidden', 'kill', '1');
+    // In the background: a command that is still there when the container ends is ended with it.
+    await work.output('forbidden', 'sh', '-c', '(sleep 1; kill 1) > /dev/null 2>&1 &');
     await work.podWhere(
       'forbidden',
       'tells that it started again',
