@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentKey } from './cache.ts';
 import { run } from './command.ts';
+import { withLock } from './lock.ts';
 import { type Image, writeLayout } from './oci.ts';
 import type { Progress } from './progress.ts';
 
@@ -19,6 +20,8 @@ export interface KeyedBuild {
 }
 
 const SCRIPT = join(import.meta.dirname, 'build-image.sh');
+/** No name of an instance. */
+const LOCK = '_images';
 const BUILD_TIMEOUT_MS = 10 * 60_000;
 
 /** Builds an image and passes the path of its archive, which is gone afterwards, to `use`. */
@@ -46,23 +49,14 @@ export async function withBuiltImage<T>(
       layouts.push(`${name}=${layout}`);
     }
     const archive = join(folder, 'image.tar');
-    // In a mount namespace of its own: the storage leaves a mount behind.
-    await run(
-      'unshare',
-      [
-        ...[
-          '--mount',
-          '--propagation=private',
-          'bash',
-          SCRIPT,
-          storage,
-          build.reference,
-          build.contextDir,
-          archive,
-        ],
-        ...[...layouts, '--', ...args],
-      ],
-      { timeoutMs: BUILD_TIMEOUT_MS, env: { ...process.env, BUILDAH_ISOLATION: 'chroot' } },
+    const command = [SCRIPT, storage, build.reference, build.contextDir, archive, ...layouts, '--', ...args];
+    // One at a time: in the end each takes away what no image is made of, which another may be about to use.
+    await withLock(LOCK, BUILD_TIMEOUT_MS, () =>
+      // In a mount namespace of its own: the storage leaves a mount behind.
+      run('unshare', ['--mount', '--propagation=private', 'bash', ...command], {
+        timeoutMs: BUILD_TIMEOUT_MS,
+        env: { ...process.env, BUILDAH_ISOLATION: 'chroot' },
+      }),
     );
     return await use(archive);
   } finally {

@@ -1,4 +1,4 @@
-// One run at a time per test host. The lock is an abstract socket: the kernel releases it with its holder, however that ends.
+// One run at a time per test host, or of what test hosts share. The lock is an abstract socket: the kernel releases it with its holder, however that ends.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ export async function withLock<T>(name: string, timeoutMs: number, action: () =>
   const deadlineMs = performance.now() + timeoutMs;
   const server = createServer((socket) => socket.destroy());
   while (!(await listen(server, `\0mayfly-host-${name}`))) {
-    if (performance.now() > deadlineMs) throw new Error(`another run holds test host ${name}`);
+    if (performance.now() > deadlineMs) throw new Error(`another run holds ${name}`);
     await delay(RETRY_PAUSE_MS);
   }
   try {
