@@ -22,6 +22,8 @@ export const INDEX = {
   byPodIp: 'byPodIp',
   /** Pods of either side by the node they run on. */
   byNode: 'byNode',
+  /** Virtual pods that name a RuntimeClass: all under `CHOSEN`. */
+  byRuntime: 'byRuntime',
   /** Nodes by each InternalIP. */
   byInternalIp: 'byInternalIp',
   /** Host claims by the volume that they have. */

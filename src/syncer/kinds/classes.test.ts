@@ -1,14 +1,22 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { podNamed, type SyncerHarness, startSyncer } from '../../../test/support/syncer-harness.ts';
+import type { MemoryApiServer } from '../../../test/support/memory-api-server.ts';
+import {
+  podNamed,
+  podOnHost,
+  type SyncerHarness,
+  startSyncer,
+} from '../../../test/support/syncer-harness.ts';
 import { translationContext } from '../../../test/support/translation-context.ts';
+import { KubeError } from '../../kube/errors.ts';
 import {
   INGRESS_CLASSES,
+  PODS,
   PRIORITY_CLASSES,
   type ResourceType,
   RUNTIME_CLASSES,
 } from '../../kube/resource.ts';
 import type { SyncOptions } from '../kind.ts';
-import type { IngressClass, PriorityClass, RuntimeClass } from '../objects.ts';
+import type { IngressClass, Pod, PriorityClass, RuntimeClass } from '../objects.ts';
 import { ingressClasses } from './ingress-classes/kind.ts';
 import { pods } from './pods/kind.ts';
 import { priorityClasses } from './priority-classes/kind.ts';
@@ -61,16 +69,20 @@ describe('a class inside', () => {
   });
 });
 
+let syncer: SyncerHarness | undefined;
+afterEach(async () => {
+  await syncer?.stop();
+  syncer = undefined;
+});
+
 describe('which classes are shown', () => {
-  let syncer: SyncerHarness;
-  afterEach(() => syncer?.stop());
   const NAMES: [ResourceType, string[]][] = [
     [PRIORITY_CLASSES, ['high', 'low']],
     [RUNTIME_CLASSES, ['gvisor', 'kata']],
     [INGRESS_CLASSES, ['public', 'private']],
   ];
   const shown = () =>
-    NAMES.flatMap(([type]) => syncer.virtual.list(type))
+    NAMES.flatMap(([type]) => syncer?.virtual.list(type) ?? [])
       .map(({ metadata }) => metadata.name ?? '')
       .sort();
 
@@ -107,8 +119,54 @@ describe('a pod that names a class', () => {
     expect(onHost(listed, { priorityClassName: 'system-node-critical' })).not.toHaveProperty(
       'priorityClassName',
     );
-    expect(() => onHost(listed, { runtimeClassName: 'runc-on-host' })).toThrow(
-      'spec.runtimeClassName: runc-on-host',
-    );
+    const classes = [{ metadata: { name: 'runc-on-host' }, handler: 'runc' }];
+    const context = translationContext({ runtimeClasses: classes }, { sync: listed });
+    const pod = podNamed('default/web', { runtimeClassName: 'runc-on-host' });
+    expect(() => pods.toHost(pod, context)).toThrow('spec.runtimeClassName: runc-on-host');
+  });
+
+  it('never has one of the host by its mere name (T4)', () => {
+    const { runtimeClassName } = onHost(listed, { runtimeClassName: 'runc-on-host' }) ?? {};
+    expect(runtimeClassName).toMatch(/^runc-on-host-.+/);
+  });
+
+  describe('of the tenant’s own, with a handler that the operator gives', () => {
+    const given = { metadata: { name: 'gvisor' }, handler: 'runsc' } as RuntimeClass;
+    const own = { metadata: { name: 'mine' }, handler: 'runsc' } as RuntimeClass;
+    const classOnHost = (host: MemoryApiServer) => podOnHost(host, 'default/web')?.spec?.runtimeClassName;
+
+    it('waits for it, whichever arrives first', async () => {
+      syncer = await startSyncer({ facts: translationContext({}, { sync: listed }) });
+      const { host, virtual } = syncer;
+      host.put(RUNTIME_CLASSES, given);
+      const refused: (string | undefined)[] = [];
+      host.intercept = ({ verb, type, object }) => {
+        const name = (object as Pod | undefined)?.spec?.runtimeClassName;
+        if (verb !== 'create' || type !== PODS || name === 'gvisor') return;
+        refused.push(name);
+        throw new KubeError({
+          status: 403,
+          reason: 'Forbidden',
+          message: `RuntimeClass "${name}" not found`,
+        });
+      };
+      virtual.put(PODS, podNamed('default/web', { runtimeClassName: 'mine' }));
+      await vi.waitFor(() => expect(refused).not.toEqual([]));
+      virtual.put(RUNTIME_CLASSES, own);
+      await vi.waitFor(() => expect(classOnHost(host)).toBe('gvisor'));
+      expect(refused).not.toContain('mine');
+    });
+
+    it('goes on when it is deleted', async () => {
+      syncer = await startSyncer({ facts: translationContext({}, { sync: listed }) });
+      const { host, virtual } = syncer;
+      host.put(RUNTIME_CLASSES, given);
+      virtual.put(RUNTIME_CLASSES, own);
+      virtual.put(PODS, podNamed('default/web', { runtimeClassName: 'mine' }));
+      await vi.waitFor(() => expect(classOnHost(host)).toBe('gvisor'));
+      virtual.remove(RUNTIME_CLASSES, 'mine');
+      await syncer.quiet();
+      expect(classOnHost(host)).toBe('gvisor');
+    });
   });
 });

@@ -1,5 +1,12 @@
 // The synced kind Pod: created inside, scheduled and run on the host, its status told back.
-import { keyOf, NETWORK_POLICIES, type ObjectMeta, PODS, SECRETS } from '../../../kube/resource.ts';
+import {
+  keyOf,
+  NETWORK_POLICIES,
+  type ObjectMeta,
+  PODS,
+  RUNTIME_CLASSES,
+  SECRETS,
+} from '../../../kube/resource.ts';
 import { sameOnWire } from '../../equality.ts';
 import { mergeMetadata, type SyncedKind } from '../../kind.ts';
 import { ANNOTATION_ASKED_RESOURCES } from '../../names.ts';
@@ -18,13 +25,19 @@ import { hostPodSpec } from './spec.ts';
 import { withHostStatus, withReadinessGates } from './status.ts';
 import { ephemeralNotices, hasItsResources, podSubresources } from './subresources.ts';
 
+/** The pods that name a RuntimeClass, in the index. */
+const CHOSEN = 'chosen';
+
 const nodeOf = ({ spec }: Pod) => (spec?.nodeName ? [spec.nodeName] : []);
 
 export const pods: SyncedKind<Pod> = {
   type: PODS,
   when: 'always',
   indexers: {
-    virtual: { [INDEX.byNode]: nodeOf },
+    virtual: {
+      [INDEX.byNode]: nodeOf,
+      [INDEX.byRuntime]: ({ spec }) => (spec?.runtimeClassName ? [CHOSEN] : []),
+    },
     host: {
       [INDEX.byNode]: nodeOf,
       [INDEX.byPodIp]: ({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip),
@@ -50,6 +63,12 @@ export const pods: SyncedKind<Pod> = {
       side: 'virtual',
       type: NETWORK_POLICIES,
       keys: ({ metadata }, own) => own.byIndex(INDEX.byNamespace, metadata.namespace ?? '').map(keyOf),
+    },
+    // Its own and those of the operator say together which of these it has.
+    {
+      side: 'virtual',
+      type: RUNTIME_CLASSES,
+      keys: (_, own) => own.byIndex(INDEX.byRuntime, CHOSEN).map(keyOf),
     },
   ],
   step: podStep,

@@ -169,7 +169,6 @@ describe('the host name inside', () => {
 
 describe('what a pod cannot have on the host', () => {
   it.each<[string, Partial<PodSpec>]>([
-    ['spec.runtimeClassName', { runtimeClassName: 'gvisor' }],
     ['spec.resourceClaims', { resourceClaims: [{ name: 'gpu' }] }],
     [
       'spec.volumes[0].projected.sources[0].clusterTrustBundle',

@@ -2,6 +2,7 @@
 import { RUNTIME_CLASSES, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
+import { hostName } from '../../names.ts';
 import type { Pod, PodSpec, RuntimeClass } from '../../objects.ts';
 import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
@@ -94,21 +95,25 @@ function requireSupport({ resourceClaims = [] }: PodSpec): void {
   }
 }
 
-/** A class that the operator gives, or for one that a tenant made, the class given that has the same handler. */
+/**
+ * A class that the operator gives, or for one that a tenant made, the class given that has the same handler. One that is not
+ * there has a name that the host does not know either: a new pod waits for it, and one that runs may go on.
+ */
 function hostRuntimeClass(
-  { runtimeClassName }: PodSpec,
-  { sync, find }: TranslationContext,
+  { runtimeClassName: name }: PodSpec,
+  context: TranslationContext,
 ): string | undefined {
-  if (!runtimeClassName) return undefined;
-  const given = sync.runtimeClasses;
-  if (given.includes(runtimeClassName)) return runtimeClassName;
-  const handlerOf = (name: string) => find<RuntimeClass>({ type: RUNTIME_CLASSES, name })?.handler;
-  const handler = handlerOf(runtimeClassName);
-  const found = handler && given.find((name) => handlerOf(name) === handler);
+  if (!name) return undefined;
+  const given = context.sync.runtimeClasses;
+  if (given.includes(name)) return name;
+  const classNamed = (wanted: string) => context.find<RuntimeClass>({ type: RUNTIME_CLASSES, name: wanted });
+  const tenants = classNamed(name);
+  if (!tenants) return hostName(context.cluster, RUNTIME_CLASSES.plural, { name });
+  const found = given.find((operators) => classNamed(operators)?.handler === tenants.handler);
   if (found) return found;
   throw new RefusedError(
     'UnsupportedField',
-    `spec.runtimeClassName: ${runtimeClassName} is not given to this virtual cluster`,
+    `spec.runtimeClassName: ${name} is not given to this virtual cluster`,
   );
 }
 
