@@ -20,28 +20,41 @@ export interface UsageMeter {
   read(): Promise<Usage>;
 }
 
-/** By the container's name, in the pods of a namespace. @throws Error when it is not found on this machine. */
-export async function meterContainer(
+/**
+ * Meters of the containers of one pod by their names.
+ * @param container name of one of them, by which the pod is found.
+ * @throws Error when it is not found on this machine.
+ */
+export async function meterPodOf(
   { client }: ClusterAccess,
   namespace: string,
   container: string,
-): Promise<UsageMeter> {
+): Promise<ReadonlyMap<string, UsageMeter>> {
   const { items } = await client.list<Pod>(PODS, { namespace, signal: AbortSignal.timeout(30_000) });
-  const statuses = items.flatMap(({ status }) => status?.containerStatuses ?? []);
-  const id = statuses.find(({ name }) => name === container)?.containerID;
-  if (!id) throw new Error(`no container ${container} runs in ${namespace}`);
+  const pods = items.map(({ status }) => status?.containerStatuses ?? []);
+  const containers = pods.find((statuses) => statuses.some(({ name }) => name === container));
+  if (!containers) throw new Error(`no container ${container} runs in ${namespace}`);
+  return new Map(
+    await Promise.all(
+      containers.map(
+        async ({ name, containerID = '' }) => [name, await meterContainer(name, containerID)] as const,
+      ),
+    ),
+  );
+}
+
+async function meterContainer(name: string, id: string): Promise<UsageMeter> {
   const pids = await containerProcesses(id);
-  if (pids.length === 0) throw new Error(`container ${container} does not run on this machine`);
+  if (pids.length === 0) throw new Error(`container ${name} does not run on this machine`);
+  return { read: async () => (await Promise.all(pids.map(usageOf))).reduce(sumOf) };
+}
+
+function sumOf(one: Usage, other: Usage): Usage {
   return {
-    async read() {
-      const usages = await Promise.all(pids.map(usageOf));
-      return usages.reduce((sum, usage) => ({
-        residentMiB: sum.residentMiB + usage.residentMiB,
-        proportionalMiB: sum.proportionalMiB + usage.proportionalMiB,
-        anonymousMiB: sum.anonymousMiB + usage.anonymousMiB,
-        cpuMs: sum.cpuMs + usage.cpuMs,
-      }));
-    },
+    residentMiB: one.residentMiB + other.residentMiB,
+    proportionalMiB: one.proportionalMiB + other.proportionalMiB,
+    anonymousMiB: one.anonymousMiB + other.anonymousMiB,
+    cpuMs: one.cpuMs + other.cpuMs,
   };
 }
 

@@ -4,7 +4,7 @@ import type { Figures } from '../statistics.ts';
 import { type ClustersOptions, openClusters } from './clusters.ts';
 import { hostRequests } from './host-requests.ts';
 import { measureLatency, measurePods, measureSecrets, measureUpdates } from './phases.ts';
-import { meterContainer, type Usage } from './process-usage.ts';
+import { meterPodOf, type Usage, type UsageMeter } from './process-usage.ts';
 
 export interface SyncOptions extends ClustersOptions {
   /** Name of the syncer's container in the host namespace. */
@@ -17,7 +17,8 @@ const AMOUNTS = { latencyPods: 200, pods: 1_000, secrets: 2_000, configMaps: 500
 export async function benchSync(options: SyncOptions): Promise<Figures> {
   await using clusters = await openClusters(options);
   const { host, hostNamespace } = clusters;
-  const meter = await meterContainer(host, hostNamespace, options.container);
+  const meters = await meterPodOf(host, hostNamespace, options.container);
+  const meter = meters.get(options.container) as UsageMeter;
 
   const figures: Figures = {};
   const add = (name: string, measured: Figures) => {
@@ -45,6 +46,7 @@ export async function benchSync(options: SyncOptions): Promise<Figures> {
     idle_cpu_millicores: Number(((idle.cpuMs - before.cpuMs) / seconds).toFixed(1)),
     idle_host_requests_per_s: Number(((requestsAfter.total - requestsBefore.total) / seconds).toFixed(1)),
   });
+  add('anonymous memory of the whole pod, idle', await anonymousMemoryOf(meters));
   add(
     `${AMOUNTS.latencyPods} pods, one at a time`,
     await measureLatency(clusters, { pods: AMOUNTS.latencyPods }),
@@ -59,4 +61,18 @@ export async function benchSync(options: SyncOptions): Promise<Figures> {
     await measureUpdates(clusters, AMOUNTS),
   );
   return figures;
+}
+
+async function anonymousMemoryOf(meters: ReadonlyMap<string, UsageMeter>): Promise<Figures> {
+  const usages = await Promise.all(
+    [...meters].map(async ([container, meter]) => [container, (await meter.read()).anonymousMiB] as const),
+  );
+  const sum = usages.reduce((total, [, mebibytes]) => total + mebibytes, 0);
+  const figures = [...usages, ['pod', sum] as const];
+  return Object.fromEntries(
+    figures.map(([of, mebibytes]) => [
+      `${of.replaceAll('-', '_')}_anonymous_idle_mib`,
+      Math.round(mebibytes),
+    ]),
+  );
 }
