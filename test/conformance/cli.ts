@@ -61,7 +61,7 @@ async function runTests({ focus, name, keep, processes, timeLimit }: Options): P
   const images = await buildTestImages({ host, programs, cache }, progress);
   const report = await withConformanceCluster({ name, images, keep }, progress, async ({ inside }) => {
     progress.step(`running tests; log and reports are in ${folder}`);
-    return runSuite(
+    const report = await runSuite(
       {
         ...{ ginkgo: programs.ginkgo, tests: programs.tests, kubectl: await kubectlPath() },
         ...{ kubeconfig: inside.kubeconfig, folder, focus, processes },
@@ -69,9 +69,11 @@ async function runTests({ focus, name, keep, processes, timeLimit }: Options): P
       },
       progress,
     );
+    // Before the cluster is taken away, which may fail.
+    const newest = await remember(report, newestFile(name));
+    await writeDocument(newest.tests, newest.results);
+    return report;
   });
-  const newest = await remember(report, newestFile(name));
-  await writeDocument(newest.tests, newest.results);
   summarize(report.results, await readKnownFailures());
 }
 
