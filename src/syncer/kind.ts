@@ -150,6 +150,8 @@ export interface Reference extends ObjectName {
   type: ResourceType;
   /** False: its copy is followed, but not waited for, since there may never be one. */
   isAwaited?: boolean;
+  /** True: it is waited for also while it does not exist, since the cluster itself is about to make it. */
+  isExpected?: boolean;
 }
 
 /** Something a translator leaves out on purpose, and the user should know: a Warning event on the virtual object. */

@@ -1,5 +1,5 @@
-// Waits until the virtual cluster is of use: its API answers, pods could run (the default ServiceAccount exists), Services get
-// their addresses (the syncer's webhook is registered); and makes the account that people use it as.
+// Waits until the virtual cluster is of use: its API answers, its roles are there, Services get their addresses (the syncer's
+// webhook is registered); and makes the accounts that pods run as and that people use it as.
 import { ADMISSION_HOST } from '../../src/certificates/plan.ts';
 import { USER_SERVICE_ACCOUNT } from '../../src/environments/cluster-access.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -22,9 +22,16 @@ export interface ApiReadyStepDeps {
   openVirtualCluster: OpenVirtualCluster;
 }
 
-/** Without two hooks that look only once a second whether a new store is bootstrapped; nothing waits for what they check. */
-const READYZ =
+/** Once it holds its default roles and priorities, which it looks after only once a second while the store is new. */
+const READY = '/readyz';
+/** Before that, an administrator is answered already. */
+const ANSWERING =
   '/readyz?exclude=poststarthook/rbac/bootstrap-roles&exclude=poststarthook/scheduling/bootstrap-system-priority-classes';
+/**
+ * No pod is admitted without it. The controller manager makes it too, but a second later: it starts with asking once a second
+ * whether the default roles are there.
+ */
+const DEFAULT_SERVICE_ACCOUNT = { namespace: 'default', name: 'default' };
 const START_TIMEOUT_MS = 180_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const PROBE_BACKOFF = { baseMs: 50, maxMs: 250 };
@@ -35,8 +42,8 @@ export function createApiReadyStep({
   logger,
   openVirtualCluster,
 }: ApiReadyStepDeps): Step {
-  async function untilApiAnswers(client: KubeClient, signal: AbortSignal): Promise<void> {
-    await retry(() => client.text(READYZ, { signal, timeoutMs: PROBE_TIMEOUT_MS }), {
+  async function untilApiIs(state: string, client: KubeClient, signal: AbortSignal): Promise<void> {
+    await retry(() => client.text(state, { signal, timeoutMs: PROBE_TIMEOUT_MS }), {
       backoff: PROBE_BACKOFF,
       attempts: Number.POSITIVE_INFINITY,
       isRetryable: () => true,
@@ -53,7 +60,7 @@ export function createApiReadyStep({
       if (ran.has('control-plane') || !environment.status?.host) return false;
       try {
         await using virtual = await openVirtualCluster(environment, signal);
-        await virtual.client.text(READYZ, { signal, timeoutMs: PROBE_TIMEOUT_MS });
+        await virtual.client.text(READY, { signal, timeoutMs: PROBE_TIMEOUT_MS });
         return await isUsable(virtual.client, signal);
       } catch (error) {
         signal.throwIfAborted();
@@ -67,10 +74,11 @@ export function createApiReadyStep({
       const started = AbortSignal.any([signal, limit]);
       try {
         await using virtual = await openVirtualCluster(environment, started);
-        await untilApiAnswers(virtual.client, started);
+        await untilApiIs(ANSWERING, virtual.client, started);
         await Promise.all([
-          ensureUser(virtual.client, started),
-          untilUsable(virtual.client, logger, started),
+          untilApiIs(READY, virtual.client, started),
+          ensureAccounts(virtual.client, started),
+          untilServicesGetAddresses(virtual.client, logger, started),
         ]);
         return { message: `The virtual cluster ${environment.metadata.name} is ready` };
       } catch (error) {
@@ -100,32 +108,32 @@ async function isUsable(client: KubeClient, signal: AbortSignal): Promise<boolea
   const accountsNamed = ({ namespace, name }: { namespace: string; name: string }) =>
     client.list(SERVICE_ACCOUNTS, { namespace, fieldSelector: `metadata.name=${name}`, signal });
   const [defaults, users, webhooks] = await Promise.all([
-    accountsNamed({ namespace: 'default', name: 'default' }),
+    accountsNamed(DEFAULT_SERVICE_ACCOUNT),
     accountsNamed(USER_SERVICE_ACCOUNT),
     client.list<WebhookConfiguration>(MUTATING_WEBHOOK_CONFIGURATIONS, { signal }),
   ]);
   return defaults.items.length > 0 && users.items.length > 0 && webhooks.items.some(isServiceWebhook);
 }
 
-async function untilUsable(client: KubeClient, logger: Logger, signal: AbortSignal): Promise<void> {
+async function untilServicesGetAddresses(
+  client: KubeClient,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   const watcher = createCollectionWatcher(client, logger);
-  const accounts = watcher.follow(SERVICE_ACCOUNTS, {
-    namespace: 'default',
-    fieldSelector: 'metadata.name=default',
-  });
   const webhooks = watcher.follow<WebhookConfiguration>(MUTATING_WEBHOOK_CONFIGURATIONS);
-  const usable = () => (accounts().length > 0 && webhooks().some(isServiceWebhook)) || undefined;
-  await watcher.until(usable, { timeoutMs: START_TIMEOUT_MS, signal });
+  const registered = () => webhooks().some(isServiceWebhook) || undefined;
+  await watcher.until(registered, { timeoutMs: START_TIMEOUT_MS, signal });
 }
 
-/** Whoever gets a kubeconfig from the service is this account, and an administrator of the cluster. */
-async function ensureUser(client: KubeClient, signal: AbortSignal): Promise<void> {
+async function ensureAccounts(client: KubeClient, signal: AbortSignal): Promise<void> {
   const options = { fieldManager: 'mayfly-worker', force: true, signal };
-  const { name, namespace } = USER_SERVICE_ACCOUNT;
-  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } };
-  // The account last: it is what says that both are there.
-  await client.apply(CLUSTER_ROLE_BINDINGS, adminBinding({ name, namespace }), options);
-  await client.apply(SERVICE_ACCOUNTS, account, options);
+  const ensureAccount = (metadata: { namespace: string; name: string }) =>
+    client.apply(SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata }, options);
+  await ensureAccount(DEFAULT_SERVICE_ACCOUNT);
+  await client.apply(CLUSTER_ROLE_BINDINGS, adminBinding(USER_SERVICE_ACCOUNT), options);
+  // Last: it is what says that all are there.
+  await ensureAccount(USER_SERVICE_ACCOUNT);
 }
 
 interface HostPod extends KubeObject {

@@ -58,6 +58,18 @@ describe('copying to the host', () => {
     });
   });
 
+  it('waits for the root certificate, which the cluster makes a moment after a namespace', async () => {
+    const { virtual, host } = await run();
+    virtual.put(PODS, podNamed('default/web', usesConfig('kube-root-ca.crt')));
+    virtual.put(PODS, podNamed('default/other', usesConfig('nowhere')));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/other')).toBeDefined());
+    await syncer.quiet();
+    expect(podOnHost(host, 'default/web')).toBeUndefined();
+    virtual.put(CONFIG_MAPS, configMap('default/kube-root-ca.crt', {}));
+    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
+    expect(configMapOnHost(host, 'default/kube-root-ca.crt')).toBeDefined();
+  });
+
   it('makes no write for objects that have not changed, not even after a restart', async () => {
     const { virtual, host } = await run();
     virtual.put(CONFIG_MAPS, configMap('default/settings', { a: '1' }));

@@ -165,12 +165,13 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     );
   }
 
-  /** Whether everything `virtual` refers to, and that exists inside, is on the host. What exists nowhere is not waited for. */
+  /** Whether everything `virtual` refers to is on the host. What exists nowhere is waited for only where the cluster makes it. */
   function hasItsReferences(virtual: KubeObject): boolean {
     return (kind.references?.(virtual) ?? []).every((reference) => {
       const pair = pairOf<KubeObject>(pairs, reference.type);
       const referred = pair?.virtual.get(objectKey(reference));
-      if (!pair || !referred || reference.isAwaited === false) return true;
+      if (!pair || reference.isAwaited === false) return true;
+      if (!referred) return !reference.isExpected;
       const copy = hostCopy(pair.host, objectKey(reference));
       return copy !== undefined && isCopyOf(copy, referred);
     });

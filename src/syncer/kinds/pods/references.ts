@@ -4,6 +4,9 @@ import { CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, SECRETS, SERVICE_ACCOUNTS } from
 import type { Reference } from '../../kind.ts';
 import type { Container, EphemeralContainer, Pod, PodSpec, VolumeProjection } from '../../objects.ts';
 
+/** In every namespace, made by the controller manager a moment after it. A kubelet that misses it tries again a second later. */
+const ROOT_CERTIFICATE = 'kube-root-ca.crt';
+
 /** All containers of a pod, whichever way they run. */
 export function allContainers(spec: PodSpec | undefined): (Container | EphemeralContainer)[] {
   const { initContainers = [], containers = [], ephemeralContainers = [] } = spec ?? {};
@@ -14,7 +17,12 @@ export function allContainers(spec: PodSpec | undefined): (Container | Ephemeral
 export function podReferences({ metadata, spec }: Pod): Reference[] {
   const found = new Map<string, Reference>();
   const add = (type: ResourceType, name: string | undefined) => {
-    if (name) found.set(`${type.plural}|${name}`, { type, namespace: metadata.namespace, name });
+    if (!name) return;
+    const isExpected = type === CONFIG_MAPS && name === ROOT_CERTIFICATE;
+    found.set(`${type.plural}|${name}`, {
+      ...{ type, namespace: metadata.namespace, name },
+      ...(isExpected ? { isExpected } : {}),
+    });
   };
   const addProjection = ({ configMap, secret }: VolumeProjection) => {
     add(CONFIG_MAPS, configMap?.name);
