@@ -144,6 +144,28 @@ describe('a Service', () => {
     await served('http://turning', 'two');
   });
 
+  it.each(['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'])(
+    'is not served by the host’s proxy while it is labelled %s, nor by another one of the host',
+    async (label) => {
+      const name = `without-${label.split('/')[1]}`;
+      const labelled = (value: string | null) =>
+        inside().patch<Service>(
+          SERVICES,
+          named(name),
+          { type: 'merge', body: { metadata: { labels: { [label]: value } } } },
+          call(),
+        );
+      await create(name, { selector: { app: 'one' }, ports: [{ port: 80, targetPort: 8080 }] });
+      await served(`http://${name}`, 'one');
+      await labelled('proxy-of-the-host');
+      const { metadata } = await copied(name, ({ metadata: { labels } }) => labels?.[label] !== undefined);
+      expect(Object.values(metadata.labels ?? {})).not.toContain('proxy-of-the-host');
+      await served(`http://${name}`, '');
+      await labelled(null);
+      await served(`http://${name}`, 'one');
+    },
+  );
+
   it('follows changes of its selector and its ports', async () => {
     await create('moving', { selector: { app: 'one' }, ports: [{ port: 80, targetPort: 8080 }] });
     await served('http://moving', 'one');

@@ -1,5 +1,5 @@
 // The synced kind Service: the same cluster IP on both sides, the host's kube-proxy serves it.
-import { keyOf, type ObjectKey, SERVICES } from '../../../kube/resource.ts';
+import { keyOf, type ObjectKey, type ObjectMeta, SERVICES } from '../../../kube/resource.ts';
 import { defined, type FieldCopiers, fields, list, scalar } from '../../allow-list.ts';
 import { mergeMetadata, type Notice, type SyncedKind } from '../../kind.ts';
 import { ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
@@ -23,6 +23,11 @@ export function clusterIpsOf({ spec }: Service): string[] {
   const addresses = spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : []);
   return addresses.filter((address) => address !== '' && address !== 'None');
 }
+
+/** Labels of Services that the host's own proxy leaves alone; the second names the proxy to serve them. */
+const UNSERVED_LABELS = ['service.kubernetes.io/headless', 'service.kubernetes.io/service-proxy-name'];
+/** Which of the host's proxies serves a Service is not a tenant's to choose: none does. */
+const NO_PROXY = 'none';
 
 const port = fields<ServicePort>({
   name: scalar,
@@ -73,7 +78,7 @@ export const services: SyncedKind<Service> = {
     // An ExternalName is answered by the DNS inside; on the host it could only lead others astray.
     if (!spec || spec.type === 'ExternalName' || isOfTheChart(keyOf(virtual))) return undefined;
     return {
-      metadata: {},
+      metadata: { labels: unservedLabels(metadata) },
       spec: defined({
         ...plainSpec(spec),
         selector: hasSelector(virtual)
@@ -115,7 +120,18 @@ function mergeService(host: Service, desired: Service): Service {
   const kept = Object.fromEntries(
     Object.entries(host.spec ?? {}).filter(([field]) => !OWNED_FIELDS.has(field)),
   );
-  return { ...host, metadata: mergeMetadata(host.metadata, metadata), spec: { ...kept, ...owned } };
+  const { labels, ...others } = host.metadata;
+  const foreignLabels = Object.entries(labels ?? {}).filter(([key]) => !UNSERVED_LABELS.includes(key));
+  return {
+    ...host,
+    metadata: mergeMetadata({ ...others, labels: Object.fromEntries(foreignLabels) }, metadata),
+    spec: { ...kept, ...owned },
+  };
+}
+
+function unservedLabels({ labels = {} }: ObjectMeta): Record<string, string> {
+  const asked = UNSERVED_LABELS.filter((key) => labels[key] !== undefined);
+  return Object.fromEntries(asked.map((key) => [key, NO_PROXY]));
 }
 
 /** The node ports are the host's to give. */
