@@ -15,11 +15,12 @@ import {
   PODS,
   SECRETS,
   SERVICES,
+  STORAGE_CLASSES,
 } from '../../../src/kube/resource.ts';
 import { systemClock as clock } from '../../../src/lib/clock.ts';
 import { createEnvironmentAccess } from '../../../worker/environment-access.ts';
 import { createHelm } from '../../../worker/helm.ts';
-import { ROLE_BINDINGS, STATEFUL_SETS } from '../../../worker/host-kinds.ts';
+import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, STATEFUL_SETS } from '../../../worker/host-kinds.ts';
 import { hostPlaceOf } from '../../../worker/host-namespace.ts';
 import { createPullRequests } from '../../../worker/pull-requests.ts';
 import { createRunner, type Runner } from '../../../worker/runner.ts';
@@ -72,6 +73,7 @@ function workerRunner({ forceAfterMs = 300_000 } = {}): Runner {
         release,
         service: { namespace, workerAccount: `${release}-worker`, serverAccount: `${release}-server` },
         podSecurity: 'baseline',
+        hostReadsRole: `${release}-environment-reads`,
       }),
       createControlPlaneStep({
         client,
@@ -182,6 +184,77 @@ describe('provisioning', () => {
     await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
     await rights.admin.get(STATEFUL_SETS, { namespace, name }, call());
     await rights.admin.get(ROLE_BINDINGS, { namespace, name }, call());
+  });
+});
+
+describe('the right to read the host', () => {
+  /** Those of the release's environments that there are. */
+  async function bindings(): Promise<KubeObject[]> {
+    const labelSelector = `mayfly.dev/managed-by=${rights.name}`;
+    return (await rights.admin.list(CLUSTER_ROLE_BINDINGS, { labelSelector, ...call() })).items;
+  }
+
+  const bindingsOf = async (name: string) =>
+    (await bindings()).filter(({ metadata }) => metadata.labels?.['mayfly.dev/environment'] === name);
+
+  const noneOf = (name: string) =>
+    eventually(async () => ((await bindingsOf(name)).length === 0 ? true : undefined), {
+      what: `${name} has no binding any more`,
+      timeoutMs: 60_000,
+      intervalMs: 500,
+    });
+
+  async function readsClasses({ namespace, cluster }: { namespace: string; cluster: string }) {
+    const syncer = await rights.clientAs(namespace, cluster);
+    try {
+      const { items } = await syncer.list(STORAGE_CLASSES, call());
+      await expect(syncer.list(SECRETS, call())).rejects.toThrow(/forbidden/);
+      await expect(syncer.delete(STORAGE_CLASSES, { name: 'any' }, call())).rejects.toThrow(/forbidden/);
+      return items;
+    } finally {
+      await syncer.close();
+    }
+  }
+
+  test('is given to the syncers of environments that are made at once, and ends with each', async () => {
+    const runner = workerRunner();
+    const made = await Promise.all([createEnvironment(), createEnvironment()]);
+    const names = made.map(({ metadata }) => metadata.name ?? '');
+    await Promise.all(names.map((name) => runner.reconcile(name, AbortSignal.timeout(60_000))));
+    const { items: classes } = await rights.admin.list(STORAGE_CLASSES, call());
+    for (const environment of made) {
+      const seen = await eventually(() => readsClasses(hostPlaceOf(environment)), {
+        what: 'the right has arrived',
+        timeoutMs: 10_000,
+      });
+      expect(seen.map(({ metadata }) => metadata.name)).toEqual(classes.map(({ metadata }) => metadata.name));
+    }
+    const [first = '', second = ''] = names;
+    await destroy(runner, first);
+    await noneOf(first);
+    expect(await bindingsOf(second)).toHaveLength(1);
+  });
+
+  test('is given anew when somebody has deleted the namespace', async () => {
+    const environment = await createEnvironment();
+    const { name = '' } = environment.metadata;
+    const { namespace } = hostPlaceOf(environment);
+    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
+    const [before] = await bindingsOf(name);
+    await rights.admin.delete(NAMESPACES, { name: namespace }, call());
+    await eventually(async () => ((await isThere(namespace)) ? undefined : true), {
+      what: 'the namespace is gone',
+      timeoutMs: 60_000,
+    });
+    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
+    await eventually(
+      async () => {
+        const [binding, ...more] = await bindingsOf(name);
+        const isNew = binding && binding.metadata.uid !== before?.metadata.uid;
+        return isNew && more.length === 0 ? true : undefined;
+      },
+      { what: 'only the binding of the new namespace is there', timeoutMs: 60_000, intervalMs: 500 },
+    );
   });
 });
 

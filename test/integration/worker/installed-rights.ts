@@ -16,6 +16,8 @@ export interface InstalledRights {
   /** As the service account of worker or server. */
   worker: KubeClient;
   server: KubeClient;
+  /** As any other service account; whoever asks closes it. */
+  clientAs(namespace: string, account: string): Promise<KubeClient>;
   remove(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export async function installRights(): Promise<InstalledRights> {
     admin: cluster.client,
     worker,
     server,
+    clientAs: (namespace, account) => clientAs(cluster, namespace, account),
     async remove() {
       await Promise.all([worker.close(), server.close()]);
       await cluster.helm(['uninstall', name, '--namespace', name]);
