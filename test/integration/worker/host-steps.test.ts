@@ -121,6 +121,13 @@ async function isThere(namespace: string): Promise<boolean> {
   }
 }
 
+/** UIDs of the bindings by which syncers of the environment read the host. */
+async function bindingsOf(environment: string): Promise<(string | undefined)[]> {
+  const labelSelector = `mayfly.dev/managed-by=${rights.name},mayfly.dev/environment=${environment}`;
+  const { items } = await rights.admin.list(CLUSTER_ROLE_BINDINGS, { labelSelector, ...call() });
+  return items.map(({ metadata }) => metadata.uid);
+}
+
 describe('provisioning', () => {
   test('makes the namespace, the control plane and its certificates, and says so', async () => {
     const { metadata } = await createEnvironment();
@@ -188,22 +195,6 @@ describe('provisioning', () => {
 });
 
 describe('the right to read the host', () => {
-  /** Those of the release's environments that there are. */
-  async function bindings(): Promise<KubeObject[]> {
-    const labelSelector = `mayfly.dev/managed-by=${rights.name}`;
-    return (await rights.admin.list(CLUSTER_ROLE_BINDINGS, { labelSelector, ...call() })).items;
-  }
-
-  const bindingsOf = async (name: string) =>
-    (await bindings()).filter(({ metadata }) => metadata.labels?.['mayfly.dev/environment'] === name);
-
-  const noneOf = (name: string) =>
-    eventually(async () => ((await bindingsOf(name)).length === 0 ? true : undefined), {
-      what: `${name} has no binding any more`,
-      timeoutMs: 60_000,
-      intervalMs: 500,
-    });
-
   async function readsClasses({ namespace, cluster }: { namespace: string; cluster: string }) {
     const syncer = await rights.clientAs(namespace, cluster);
     try {
@@ -216,11 +207,11 @@ describe('the right to read the host', () => {
     }
   }
 
-  test('is given to the syncers of environments that are made at once, and ends with each', async () => {
-    const runner = workerRunner();
+  test('is given to the syncers of environments that are made at once, and anew when somebody has deleted the namespace', async () => {
     const made = await Promise.all([createEnvironment(), createEnvironment()]);
-    const names = made.map(({ metadata }) => metadata.name ?? '');
-    await Promise.all(names.map((name) => runner.reconcile(name, AbortSignal.timeout(60_000))));
+    const [first = '', second = ''] = made.map(({ metadata }) => metadata.name ?? '');
+    const limit = AbortSignal.timeout(60_000);
+    await Promise.all([first, second].map((name) => workerRunner().reconcile(name, limit)));
     const { items: classes } = await rights.admin.list(STORAGE_CLASSES, call());
     for (const environment of made) {
       const seen = await eventually(() => readsClasses(hostPlaceOf(environment)), {
@@ -229,32 +220,22 @@ describe('the right to read the host', () => {
       });
       expect(seen.map(({ metadata }) => metadata.name)).toEqual(classes.map(({ metadata }) => metadata.name));
     }
-    const [first = '', second = ''] = names;
-    await destroy(runner, first);
-    await noneOf(first);
-    expect(await bindingsOf(second)).toHaveLength(1);
-  });
-
-  test('is given anew when somebody has deleted the namespace', async () => {
-    const environment = await createEnvironment();
-    const { name = '' } = environment.metadata;
-    const { namespace } = hostPlaceOf(environment);
-    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
-    const [before] = await bindingsOf(name);
+    const before = [...(await bindingsOf(first)), ...(await bindingsOf(second))];
+    const { namespace } = hostPlaceOf(await read(first));
     await rights.admin.delete(NAMESPACES, { name: namespace }, call());
     await eventually(async () => ((await isThere(namespace)) ? undefined : true), {
       what: 'the namespace is gone',
       timeoutMs: 60_000,
     });
-    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
+    await workerRunner().reconcile(first, AbortSignal.timeout(60_000));
     await eventually(
       async () => {
-        const [binding, ...more] = await bindingsOf(name);
-        const isNew = binding && binding.metadata.uid !== before?.metadata.uid;
-        return isNew && more.length === 0 ? true : undefined;
+        const found = await bindingsOf(first);
+        return found.length === 1 && found[0] !== before[0] ? true : undefined;
       },
       { what: 'only the binding of the new namespace is there', timeoutMs: 60_000, intervalMs: 500 },
     );
+    expect(await bindingsOf(second)).toEqual(before.slice(1));
   });
 });
 
@@ -301,9 +282,15 @@ describe('teardown', () => {
       },
     };
     await rights.admin.create<KubeObject>(PODS, pod, call());
+    expect(await bindingsOf(name)).toHaveLength(1);
     await destroy(runner, name);
     expect(await isThere(namespace)).toBe(false);
     await expect(read(name)).rejects.toThrow(/not found/);
+    await eventually(async () => ((await bindingsOf(name)).length === 0 ? true : undefined), {
+      what: 'nobody of it may read the host',
+      timeoutMs: 60_000,
+      intervalMs: 500,
+    });
   });
 
   test('F14: says whose finalizers it waits for, and removes them when the time is over', async () => {

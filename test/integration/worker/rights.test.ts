@@ -1,5 +1,6 @@
 // What the worker's and the server's tokens may do on the host: enough, and nothing beside (T33).
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isNotFound } from '../../../src/kube/errors.ts';
 import {
   CONFIG_MAPS,
   type KubeObject,
@@ -140,7 +141,11 @@ describe('the worker, for a syncer to read the host,', () => {
     home = await rights.worker.create(NAMESPACES, namespaceNamed(name, ourLabels()), call());
     await rights.worker.create(ROLE_BINDINGS, binding(name, `${rights.name}-environment`), call());
   });
-  afterAll(() => rights.admin.delete(NAMESPACES, { name: home.metadata.name ?? '' }, call()));
+  afterAll(async () => {
+    await rights.admin.delete(NAMESPACES, { name: home.metadata.name ?? '' }, call()).catch((error) => {
+      if (!isNotFound(error)) throw error;
+    });
+  });
 
   const role = (suffix: string) => ({
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `${rights.name}${suffix}` },
