@@ -18,6 +18,8 @@ export interface InstalledRights {
   server: KubeClient;
   /** As any other service account; whoever asks closes it. */
   clientAs(namespace: string, account: string): Promise<KubeClient>;
+  /** `helm upgrade` to the same. */
+  upgrade(flags: readonly string[]): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -48,6 +50,10 @@ export async function installRights(): Promise<InstalledRights> {
     worker,
     server,
     clientAs: (namespace, account) => clientAs(cluster, namespace, account),
+    async upgrade(flags) {
+      const release = [name, 'charts/mayfly', '--namespace', name, '--reuse-values'];
+      await cluster.helm(['upgrade', ...release, ...flags]);
+    },
     async remove() {
       await Promise.all([worker.close(), server.close()]);
       await cluster.helm(['uninstall', name, '--namespace', name]);

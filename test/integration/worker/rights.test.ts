@@ -203,7 +203,7 @@ describe('the worker, for a syncer to read the host,', () => {
     }
   });
 
-  test('binds its role to an account of an environment, for as long as the namespace is there', async () => {
+  test('binds its role to an account of an environment, over upgrades and for as long as the namespace is there', async () => {
     const { name = '' } = home.metadata;
     const { metadata } = await eventually(() => make(hostReads()), {
       what: 'the right in the namespace has arrived',
@@ -217,6 +217,10 @@ describe('the worker, for a syncer to read the host,', () => {
     ).rejects.toThrow(/forbidden/);
     await expect(worker.delete(CLUSTER_ROLE_BINDINGS, binding, call())).rejects.toThrow(/forbidden/);
     await expect(worker.list(CLUSTER_ROLE_BINDINGS, call())).rejects.toThrow(/forbidden/);
+    for (const flags of [['--server-side=true'], ['--server-side=false'], ['--force-replace']]) {
+      await rights.upgrade(flags);
+    }
+    expect((await admin.get(CLUSTER_ROLE_BINDINGS, binding, call())).metadata).toEqual(metadata);
     await worker.delete(NAMESPACES, { name }, call());
     await eventually(
       () =>
