@@ -63,6 +63,7 @@ export function createEnvironmentRunner(deps: EnvironmentRunnerDeps): Runner {
           serverAccount: config.serverServiceAccount,
         },
         podSecurity: config.podSecurity,
+        hostReadsRole: config.hostReadsRole,
       }),
       createControlPlaneStep({
         client,

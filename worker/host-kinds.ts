@@ -20,6 +20,10 @@ const namespaced = (group: string, plural: string, kind: string): ResourceType =
 
 export const ROLES = namespaced('rbac.authorization.k8s.io', 'roles', 'Role');
 export const ROLE_BINDINGS = namespaced('rbac.authorization.k8s.io', 'rolebindings', 'RoleBinding');
+export const CLUSTER_ROLE_BINDINGS: ResourceType = {
+  ...namespaced('rbac.authorization.k8s.io', 'clusterrolebindings', 'ClusterRoleBinding'),
+  namespaced: false,
+};
 export const STATEFUL_SETS = namespaced('apps', 'statefulsets', 'StatefulSet');
 export const PERSISTENT_VOLUME_CLAIMS = namespaced('', 'persistentvolumeclaims', 'PersistentVolumeClaim');
 export const SERVICE_CIDRS: ResourceType = {

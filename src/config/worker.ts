@@ -40,6 +40,8 @@ const schema = z
     /** For sources and charts while they are deployed; must be writable. */
     MAYFLY_WORK_FOLDER: z.string().default('/tmp'),
     MAYFLY_POD_SECURITY: z.enum(['privileged', 'baseline', 'restricted']).default('baseline'),
+    /** The ClusterRole by which syncers of environments read classes, nodes and volumes of the host. Absent: they do not. */
+    MAYFLY_HOST_READS_ROLE: z.string().optional(),
     MAYFLY_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
     MAYFLY_HEALTH_PORT: z.coerce.number().int().min(0).max(65535).default(8081),
     MAYFLY_DRAIN_SECONDS: seconds(60),
@@ -106,6 +108,7 @@ export async function loadWorkerConfig(environment: ProcessEnvironment) {
     helm: env.MAYFLY_HELM,
     workFolder: env.MAYFLY_WORK_FOLDER,
     podSecurity: env.MAYFLY_POD_SECURITY,
+    hostReadsRole: env.MAYFLY_HOST_READS_ROLE,
     concurrency: env.MAYFLY_CONCURRENCY,
     healthPort: env.MAYFLY_HEALTH_PORT,
     drainMs: env.MAYFLY_DRAIN_SECONDS,

@@ -3,7 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findCondition } from '../../src/environments/conditions.ts';
 import { ENVIRONMENTS, type Environment } from '../../src/environments/resource.ts';
-import { NAMESPACES } from '../../src/kube/resource.ts';
+import {
+  type KubeObject,
+  NAMESPACES,
+  PERSISTENT_VOLUME_CLAIMS,
+  PODS,
+  resourcePath,
+  STORAGE_CLASSES,
+} from '../../src/kube/resource.ts';
+import type { PersistentVolumeClaim, Pod } from '../../src/syncer/objects.ts';
+import { CLUSTER_ROLE_BINDINGS } from '../../worker/host-kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PullRequest, Repository } from '../support/github/state.ts';
 import { inventory, leftovers } from '../support/host-inventory.ts';
@@ -76,6 +85,24 @@ async function closePullRequest(pull: PullRequest): Promise<void> {
   expect(await deliver('closed', pull)).toBe(202);
   await gone(environmentNameOf(pull));
 }
+
+/** Asks the API of a virtual cluster as its users do: through the service, with the token of their kubeconfig. */
+async function insideOf(name: string) {
+  const { body: kubeconfig } = await mayfly.api('GET', `/v1/environments/${name}/kubeconfig`);
+  const token = /token: (\S+)/.exec(kubeconfig)?.[1];
+  return async <T>(method: string, path: string, object?: KubeObject): Promise<T> => {
+    const { status, body } = await mayfly.api(
+      method,
+      `/v1/environments/${name}/cluster${path}`,
+      object,
+      token,
+    );
+    if (status > 299) throw new Error(body);
+    return JSON.parse(body) as T;
+  };
+}
+
+const namesOf = (items: readonly KubeObject[]) => items.map(({ metadata }) => metadata.name).sort();
 
 const reportOf = (pull: PullRequest) => {
   const comments = mayfly.github.comments(pull);
@@ -225,6 +252,96 @@ describe('an environment', () => {
     await gone('by-hand');
     expect(await leftOnHost()).toEqual([]);
   });
+
+  test('shows the classes of the host beside another, binds claims to its volumes, and may read nothing of it once it is gone', async () => {
+    const names = ['store-one', 'store-two'];
+    for (const name of names) {
+      expect((await mayfly.api('POST', '/v1/environments', { name })).status).toBe(201);
+    }
+    const places = await Promise.all(
+      names.map((name) =>
+        mayfly.environmentWhen(
+          name,
+          `${name} is ready`,
+          (environment) =>
+            environment?.status?.phase === 'Ready' ? environment.status.host?.namespace : undefined,
+          READY_TIMEOUT_MS,
+        ),
+      ),
+    );
+    expect((await readersOfHost()).sort()).toEqual(
+      names.map((name, index) => `${places[index]}/${name}`).sort(),
+    );
+    const { items: classes } = await mayfly.cluster.client.list(STORAGE_CLASSES, { signal: limit() });
+    await Promise.all(
+      names.map(async (name) => {
+        const inside = await insideOf(name);
+        await eventually(
+          async () => {
+            const { items } = await inside<{ items: KubeObject[] }>('GET', resourcePath(STORAGE_CLASSES));
+            expect(namesOf(items)).toEqual(namesOf(classes));
+            return true;
+          },
+          { what: 'the classes are shown', timeoutMs: 20_000 },
+        );
+        await claimVolume(inside, classes[0]?.metadata.name ?? '');
+      }),
+    );
+    for (const name of names) await mayfly.api('DELETE', `/v1/environments/${name}`);
+    await Promise.all(names.map(gone));
+    expect(await leftOnHost()).toEqual([]);
+    expect(await readersOfHost()).toEqual([]);
+  });
+
+  /** `namespace/name` of the accounts that the release lets read the host. */
+  async function readersOfHost(): Promise<string[]> {
+    type Binding = KubeObject & {
+      roleRef: { name: string };
+      subjects?: { namespace?: string; name: string }[];
+    };
+    const { items } = await mayfly.cluster.client.list<Binding>(CLUSTER_ROLE_BINDINGS, { signal: limit() });
+    return items
+      .filter(({ roleRef }) => roleRef.name === `${mayfly.namespace}-environment-reads`)
+      .flatMap(({ subjects = [] }) => subjects.map((subject) => `${subject.namespace}/${subject.name}`));
+  }
+
+  /** Runs a pod on a claim of this class, and waits until that is bound. */
+  async function claimVolume(
+    inside: Awaited<ReturnType<typeof insideOf>>,
+    storageClassName: string,
+  ): Promise<void> {
+    const namespace = 'default';
+    const claim: PersistentVolumeClaim = {
+      metadata: { name: 'data' },
+      spec: {
+        storageClassName,
+        accessModes: ['ReadWriteOnce'],
+        resources: { requests: { storage: '8Mi' } },
+      },
+    };
+    const pod: Pod = {
+      metadata: { name: 'keeper' },
+      spec: {
+        terminationGracePeriodSeconds: 1,
+        volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+        containers: [
+          {
+            name: 'keeper',
+            image: 'docker.io/library/busybox:1.35.0',
+            command: ['sleep', '3600'],
+            volumeMounts: [{ name: 'data', mountPath: '/data' }],
+          },
+        ],
+      },
+    };
+    await inside('POST', resourcePath(PERSISTENT_VOLUME_CLAIMS, { namespace }), claim);
+    await inside('POST', resourcePath(PODS, { namespace }), pod);
+    const path = resourcePath(PERSISTENT_VOLUME_CLAIMS, { namespace, name: 'data' });
+    await eventually(
+      async () => (await inside<PersistentVolumeClaim>('GET', path)).status?.phase === 'Bound' || undefined,
+      { what: 'the claim is bound', timeoutMs: 60_000, intervalMs: 500 },
+    );
+  }
 
   test('is torn down when its time to live is over', async () => {
     await mayfly.api('POST', '/v1/environments', { name: 'short', ttlSeconds: 3600 });

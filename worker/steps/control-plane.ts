@@ -136,7 +136,7 @@ async function defaultValues(
 ): Promise<object> {
   return {
     serviceCIDR: await hostServiceRange(client, signal),
-    // A cluster-wide binding for each virtual cluster is a right that the worker does not have.
+    // The namespace step grants it, by a role that there is already: the worker may make none.
     rbac: { hostReads: false },
     isolation: {
       profile: isolationProfile,

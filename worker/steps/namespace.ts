@@ -1,4 +1,5 @@
-// The environment's namespace on the host, the worker's rights in it, and the server's right to read the kubeconfig there.
+// The environment's namespace on the host, the worker's rights in it, the server's right to read the kubeconfig there, and the
+// right of the environment's syncer to read the host.
 import { kubeconfigSecretName } from '../../src/certificates/secrets.ts';
 import type { Environment } from '../../src/environments/resource.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -7,13 +8,14 @@ import { type KubeObject, NAMESPACES } from '../../src/kube/resource.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { UnavailableError } from '../../src/lib/errors.ts';
 import { onceGranted } from '../grants.ts';
-import { ROLE_BINDINGS, ROLES } from '../host-kinds.ts';
+import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, ROLES } from '../host-kinds.ts';
 import {
   assertOwn,
   CONTROL_PLANE_ANNOTATION,
   ENVIRONMENT_LABEL,
   ENVIRONMENT_UID_LABEL,
   type HostNamespace,
+  type HostPlace,
   hostPlaceOf,
   MANAGED_BY_LABEL,
   readNamespace,
@@ -28,6 +30,8 @@ export interface NamespaceStepDeps {
   service: { namespace: string; workerAccount: string; serverAccount: string };
   /** Level of Pod Security. */
   podSecurity: string;
+  /** The ClusterRole by which syncers read the host. Absent: they do not. */
+  hostReadsRole?: string | undefined;
 }
 
 const RBAC = 'rbac.authorization.k8s.io';
@@ -67,7 +71,7 @@ export function createNamespaceStep(deps: NamespaceStepDeps): Step {
   }
 
   async function letServerReadKubeconfig(
-    { namespace, cluster }: { namespace: string; cluster: string },
+    { namespace, cluster }: HostPlace,
     signal: AbortSignal,
   ): Promise<void> {
     const name = service.serverAccount;
@@ -94,6 +98,32 @@ export function createNamespaceStep(deps: NamespaceStepDeps): Step {
     await onceGranted(() => client.apply(ROLE_BINDINGS, binding, options), { clock, signal });
   }
 
+  /**
+   * The binding goes with the namespace, whoever deletes that, and is named after its UID: the one of a namespace that had this
+   * name before may not be gone yet.
+   */
+  async function letSyncerReadHost(
+    { namespace, cluster }: HostPlace,
+    { metadata: { uid = '', labels } }: HostNamespace,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (deps.hostReadsRole === undefined) return;
+    const binding = {
+      metadata: {
+        name: `mayfly:${namespace}:${uid}`,
+        labels: { [MANAGED_BY_LABEL]: release, [ENVIRONMENT_LABEL]: labels?.[ENVIRONMENT_LABEL] ?? '' },
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Namespace', name: namespace, uid }],
+      },
+      roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name: deps.hostReadsRole },
+      subjects: [{ kind: 'ServiceAccount', name: cluster, namespace }],
+    };
+    try {
+      await onceGranted(() => client.create(CLUSTER_ROLE_BINDINGS, binding, { signal }), { clock, signal });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+
   return {
     name: 'namespace',
     condition: 'Provisioned',
@@ -108,12 +138,12 @@ export function createNamespaceStep(deps: NamespaceStepDeps): Step {
 
     async run({ environment }, signal) {
       const place = hostPlaceOf(environment);
-      const { metadata } = await ensureNamespace(environment, signal);
+      const made = await ensureNamespace(environment, signal);
       await bindToSelf(place.namespace, signal);
-      await letServerReadKubeconfig(place, signal);
+      await Promise.all([letServerReadKubeconfig(place, signal), letSyncerReadHost(place, made, signal)]);
       return {
         message: `Namespace ${place.namespace} is there`,
-        facts: { host: { namespace: place.namespace, namespaceUid: metadata.uid } },
+        facts: { host: { namespace: place.namespace, namespaceUid: made.metadata.uid } },
       };
     },
   };

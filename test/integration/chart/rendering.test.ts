@@ -390,24 +390,39 @@ describe('rights', () => {
     expect(rendered.filter(({ metadata }) => metadata.namespace === undefined)).toEqual([]);
   });
 
-  test('are all held by the worker, which could not grant them otherwise', async () => {
-    const backups = {
-      group: 'example.com',
-      version: 'v1',
-      plural: 'backups',
-      kind: 'Any',
-      direction: 'toHost',
-    };
-    const virtualCluster = { sync: { customResources: [backups] } };
-    const values = {
-      publicUrl: 'https://mayfly.example.com',
-      previewUrl: 'https://preview.example.com',
-      environments: { virtualCluster },
-    };
-    const service = await render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly'));
-    const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
-    const granted = triples(rulesOf(find(await render(virtualCluster), 'Role', 'pr-17')));
-    expect([...granted].filter((right) => !held.has(right))).toEqual([]);
+  describe('in environments of the service', () => {
+    const resource = { group: 'example.com', version: 'v1', kind: 'Any' };
+    const customResources = [
+      { ...resource, plural: 'backups', direction: 'toHost' },
+      { ...resource, plural: 'regions', direction: 'fromHost' },
+      { ...resource, plural: 'quotes', direction: 'fromHost', namespace: { from: 'shared', to: 'shared' } },
+    ];
+    const virtualCluster = { sync: { customResources } };
+    let service: Rendered[];
+    let alone: Rendered[];
+    beforeAll(async () => {
+      const values = {
+        publicUrl: 'https://mayfly.example.com',
+        previewUrl: 'https://preview.example.com',
+        environments: { virtualCluster },
+      };
+      [service, alone] = await Promise.all([
+        render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly')),
+        render(virtualCluster),
+      ]);
+    });
+
+    test('are all held by the worker, which could not grant them otherwise', () => {
+      const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
+      const granted = triples(rulesOf(find(alone, 'Role', 'pr-17')));
+      expect([...granted].filter((right) => !held.has(right))).toEqual([]);
+    });
+
+    test('are the same beyond the namespace as a cluster that stands alone has', () => {
+      const ofService = rulesOf(find(service, 'ClusterRole', 'mayfly-environment-reads'));
+      expect(ofService).toEqual(rulesOf(find(alone, 'ClusterRole', 'mayfly:previews:pr-17')));
+      expect(JSON.stringify(ofService)).toContain('regions.example.com');
+    });
   });
 
   function triples(rules: readonly PolicyRule[]): Set<string> {

@@ -14,12 +14,14 @@ import {
   NAMESPACES,
   PODS,
   SECRETS,
+  SERVICE_ACCOUNTS,
   SERVICES,
+  STORAGE_CLASSES,
 } from '../../../src/kube/resource.ts';
 import { systemClock as clock } from '../../../src/lib/clock.ts';
 import { createEnvironmentAccess } from '../../../worker/environment-access.ts';
 import { createHelm } from '../../../worker/helm.ts';
-import { ROLE_BINDINGS, STATEFUL_SETS } from '../../../worker/host-kinds.ts';
+import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, STATEFUL_SETS } from '../../../worker/host-kinds.ts';
 import { hostPlaceOf } from '../../../worker/host-namespace.ts';
 import { createPullRequests } from '../../../worker/pull-requests.ts';
 import { createRunner, type Runner } from '../../../worker/runner.ts';
@@ -54,9 +56,26 @@ afterAll(async () => {
   await rm(workFolder, { recursive: true, force: true });
 });
 
-function workerRunner({ forceAfterMs = 300_000 } = {}): Runner {
+function workerRunner({ forceAfterMs = 300_000, makesControlPlane = true } = {}): Runner {
   const { worker: client, name: release, namespace } = rights;
   const pullRequests = createPullRequests({ github: undefined, forks: 'refuse' });
+  const namespaceStep = createNamespaceStep({
+    client,
+    clock,
+    release,
+    service: { namespace, workerAccount: `${release}-worker`, serverAccount: `${release}-server` },
+    podSecurity: 'baseline',
+    hostReadsRole: `${release}-environment-reads`,
+  });
+  const controlPlaneStep = createControlPlaneStep({
+    client,
+    clock,
+    helm: createHelm({ program: helmProgram }),
+    chart: join(process.cwd(), 'charts/virtual-cluster'),
+    workFolder,
+    serviceNamespace: namespace,
+    isolationProfile: 'baseline',
+  });
   return createRunner({
     environments: createEnvironmentAccess({
       client,
@@ -65,24 +84,7 @@ function workerRunner({ forceAfterMs = 300_000 } = {}): Runner {
     }),
     acquireLease: (name, signal) =>
       createLease({ client, namespace, name, holder: 'test', durationMs: 5_000, logger }).acquire(signal),
-    provision: [
-      createNamespaceStep({
-        client,
-        clock,
-        release,
-        service: { namespace, workerAccount: `${release}-worker`, serverAccount: `${release}-server` },
-        podSecurity: 'baseline',
-      }),
-      createControlPlaneStep({
-        client,
-        clock,
-        helm: createHelm({ program: helmProgram }),
-        chart: join(process.cwd(), 'charts/virtual-cluster'),
-        workFolder,
-        serviceNamespace: namespace,
-        isolationProfile: 'baseline',
-      }),
-    ],
+    provision: makesControlPlane ? [namespaceStep, controlPlaneStep] : [namespaceStep],
     teardown: [createTeardownStep({ client, clock, logger, release, forceAfterMs })],
     report: createReportStep({ pullRequests, clock }),
     clock,
@@ -117,6 +119,13 @@ async function isThere(namespace: string): Promise<boolean> {
     if (isNotFound(error)) return false;
     throw error;
   }
+}
+
+/** UIDs of the bindings by which syncers of the environment read the host. */
+async function bindingsOf(environment: string): Promise<(string | undefined)[]> {
+  const labelSelector = `mayfly.dev/managed-by=${rights.name},mayfly.dev/environment=${environment}`;
+  const { items } = await rights.admin.list(CLUSTER_ROLE_BINDINGS, { labelSelector, ...call() });
+  return items.map(({ metadata }) => metadata.uid);
 }
 
 describe('provisioning', () => {
@@ -185,6 +194,54 @@ describe('provisioning', () => {
   });
 });
 
+describe('the right to read the host', () => {
+  async function readsClasses({ namespace, cluster }: { namespace: string; cluster: string }) {
+    const syncer = await rights.clientAs(namespace, cluster);
+    try {
+      const { items } = await syncer.list(STORAGE_CLASSES, call());
+      await expect(syncer.list(SECRETS, call())).rejects.toThrow(/forbidden/);
+      await expect(syncer.delete(STORAGE_CLASSES, { name: 'any' }, call())).rejects.toThrow(/forbidden/);
+      return items;
+    } finally {
+      await syncer.close();
+    }
+  }
+
+  test('is given to the syncers of environments that are made at once, and anew when somebody has deleted the namespace', async () => {
+    const made = await Promise.all([createEnvironment(), createEnvironment()]);
+    const [first = '', second = ''] = made.map(({ metadata }) => metadata.name ?? '');
+    const runner = workerRunner({ makesControlPlane: false });
+    const limit = AbortSignal.timeout(60_000);
+    await Promise.all([first, second].map((name) => runner.reconcile(name, limit)));
+    const { items: classes } = await rights.admin.list(STORAGE_CLASSES, call());
+    for (const environment of made) {
+      const { namespace, cluster } = hostPlaceOf(environment);
+      await rights.admin.create(SERVICE_ACCOUNTS, { metadata: { namespace, name: cluster } }, call());
+      const seen = await eventually(() => readsClasses({ namespace, cluster }), {
+        what: 'the right has arrived',
+        timeoutMs: 10_000,
+      });
+      expect(seen.map(({ metadata }) => metadata.name)).toEqual(classes.map(({ metadata }) => metadata.name));
+    }
+    const before = [...(await bindingsOf(first)), ...(await bindingsOf(second))];
+    const { namespace } = hostPlaceOf(await read(first));
+    await rights.admin.delete(NAMESPACES, { name: namespace }, call());
+    await eventually(async () => ((await isThere(namespace)) ? undefined : true), {
+      what: 'the namespace is gone',
+      timeoutMs: 60_000,
+    });
+    await runner.reconcile(first, AbortSignal.timeout(60_000));
+    await eventually(
+      async () => {
+        const found = await bindingsOf(first);
+        return found.length === 1 && found[0] !== before[0] ? true : undefined;
+      },
+      { what: 'only the binding of the new namespace is there', timeoutMs: 60_000, intervalMs: 500 },
+    );
+    expect(await bindingsOf(second)).toEqual(before.slice(1));
+  });
+});
+
 describe('teardown', () => {
   test('T31: leaves a namespace of that name alone that was made for something else', async () => {
     const environment = await createEnvironment();
@@ -228,9 +285,15 @@ describe('teardown', () => {
       },
     };
     await rights.admin.create<KubeObject>(PODS, pod, call());
+    expect(await bindingsOf(name)).toHaveLength(1);
     await destroy(runner, name);
     expect(await isThere(namespace)).toBe(false);
     await expect(read(name)).rejects.toThrow(/not found/);
+    await eventually(async () => ((await bindingsOf(name)).length === 0 ? true : undefined), {
+      what: 'nobody of it may read the host',
+      timeoutMs: 60_000,
+      intervalMs: 500,
+    });
   });
 
   test('F14: says whose finalizers it waits for, and removes them when the time is over', async () => {
@@ -240,7 +303,15 @@ describe('teardown', () => {
     const { namespace } = hostPlaceOf(await read(name));
     const held = { metadata: { name: 'held', namespace, finalizers: ['example.com/nobody'] } };
     await rights.admin.create<KubeObject>(CONFIG_MAPS, held, call());
-    await expect(destroy(workerRunner(), name)).rejects.toThrow(/`held` \(example\.com\/nobody\)/);
+    await rights.admin.delete(ENVIRONMENTS, { namespace: rights.namespace, name }, call());
+    // On a busy machine it says first that pods do not end.
+    await eventually(
+      () =>
+        expect(workerRunner().reconcile(name, AbortSignal.timeout(60_000)))
+          .rejects.toThrow(/`held` \(example\.com\/nobody\)/)
+          .then(() => true),
+      { what: 'the finalizer is what it waits for', timeoutMs: 60_000 },
+    );
     const tornDown = (await read(name)).status?.conditions.find(({ type }) => type === 'TornDown');
     expect(tornDown).toMatchObject({ status: 'Unknown', reason: 'FinalizersRemain' });
     expect(tornDown?.message).toContain('example.com/nobody');

@@ -16,6 +16,10 @@ export interface InstalledRights {
   /** As the service account of worker or server. */
   worker: KubeClient;
   server: KubeClient;
+  /** As any other service account; whoever asks closes it. */
+  clientAs(namespace: string, account: string): Promise<KubeClient>;
+  /** `helm upgrade` to the same. */
+  upgrade(flags: readonly string[]): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -45,6 +49,11 @@ export async function installRights(): Promise<InstalledRights> {
     admin: cluster.client,
     worker,
     server,
+    clientAs: (namespace, account) => clientAs(cluster, namespace, account),
+    async upgrade(flags) {
+      const release = [name, 'charts/mayfly', '--namespace', name, '--reuse-values'];
+      await cluster.helm(['upgrade', ...release, ...flags]);
+    },
     async remove() {
       await Promise.all([worker.close(), server.close()]);
       await cluster.helm(['uninstall', name, '--namespace', name]);

@@ -1,8 +1,16 @@
 // What the worker's and the server's tokens may do on the host: enough, and nothing beside (T33).
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CONFIG_MAPS, type KubeObject, NAMESPACES, SECRETS } from '../../../src/kube/resource.ts';
+import { isNotFound } from '../../../src/kube/errors.ts';
+import {
+  CONFIG_MAPS,
+  type KubeObject,
+  NAMESPACES,
+  NODES,
+  SECRETS,
+  STORAGE_CLASSES,
+} from '../../../src/kube/resource.ts';
 import { errorMessage } from '../../../src/lib/errors.ts';
-import { ROLE_BINDINGS } from '../../../worker/host-kinds.ts';
+import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS } from '../../../worker/host-kinds.ts';
 import { ENVIRONMENT_LABEL, MANAGED_BY_LABEL } from '../../../worker/host-namespace.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type InstalledRights, installRights } from './installed-rights.ts';
@@ -121,6 +129,112 @@ describe('the worker', () => {
       timeoutMs: 10_000,
     });
     expect(made.metadata.uid).toBeDefined();
+  });
+});
+
+describe('the worker, for a syncer to read the host,', () => {
+  const SYNCER = 'shop';
+  let home: KubeObject;
+
+  beforeAll(async () => {
+    const name = `${rights.name}-home`;
+    home = await rights.worker.create(NAMESPACES, namespaceNamed(name, ourLabels()), call());
+    await rights.worker.create(ROLE_BINDINGS, binding(name, `${rights.name}-environment`), call());
+  });
+  afterAll(async () => {
+    await rights.admin.delete(NAMESPACES, { name: home.metadata.name ?? '' }, call()).catch((error) => {
+      if (!isNotFound(error)) throw error;
+    });
+  });
+
+  const role = (suffix: string) => ({
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `${rights.name}${suffix}` },
+  });
+  const account = (namespace = home.metadata.name) => ({ kind: 'ServiceAccount', name: SYNCER, namespace });
+
+  /** As the worker makes it for an account of this namespace, but for what is changed. */
+  function hostReads(change: object = {}, { name, uid = '' } = home.metadata): KubeObject {
+    const owner = { apiVersion: 'v1', kind: 'Namespace', name: name ?? '', uid };
+    const object = {
+      metadata: { name: `mayfly:${name}:${uid}`, ownerReferences: [owner] },
+      ...role('-environment-reads'),
+      subjects: [account(name)],
+    };
+    return { ...object, ...change };
+  }
+
+  const make = (object: KubeObject) => rights.worker.create(CLUSTER_ROLE_BINDINGS, object, call());
+
+  test.each<[string, () => object, RegExp]>([
+    [
+      'a role that it does not hold',
+      () => ({ roleRef: { ...role('').roleRef, name: 'cluster-admin' } }),
+      /not currently held/,
+    ],
+    ['the role that it has in environments', () => role('-environment'), /only .*-environment-reads in/],
+    ['its own role', () => role('-worker'), /only .*-environment-reads in/],
+    ['to a user', () => ({ subjects: [{ kind: 'User', name: 'somebody' }] }), /only to one account/],
+    [
+      'to all accounts of an environment',
+      () => ({ subjects: [{ kind: 'Group', name: `system:serviceaccounts:${home.metadata.name}` }] }),
+      /only to one account/,
+    ],
+    ['to two', () => ({ subjects: [account(), { ...account(), name: 'other' }] }), /only to one account/],
+    ['to an account elsewhere', () => ({ subjects: [account('kube-system')] }), /only to one account/],
+    [
+      'so that it outlives the namespace',
+      () => ({ metadata: { name: hostReads().metadata.name } }),
+      /its namespace owns/,
+    ],
+    [
+      'under a name of its choice',
+      () => ({ metadata: { ...hostReads().metadata, name: 'mayfly:mine' } }),
+      /its namespace owns and names/,
+    ],
+  ])('T33: binds not %s', async (_what, change, message) => {
+    await expect(make(hostReads(change()))).rejects.toThrow(message);
+  });
+
+  test('T33: binds its role to no account of a namespace that is no environment', async () => {
+    const names = ['kube-system', rights.namespace];
+    const places = await Promise.all(names.map((name) => rights.admin.get(NAMESPACES, { name }, call())));
+    for (const { metadata } of places) {
+      await expect(make(hostReads({}, metadata))).rejects.toThrow(/only to accounts of its environments/);
+    }
+  });
+
+  test('binds its role to an account of an environment, over upgrades and for as long as the namespace is there', async () => {
+    const { name = '' } = home.metadata;
+    const { metadata } = await eventually(() => make(hostReads()), {
+      what: 'the right in the namespace has arrived',
+      timeoutMs: 10_000,
+    });
+    const binding = { name: metadata.name ?? '' };
+    const body = { subjects: [account('kube-system')] };
+    const { worker, admin } = rights;
+    await expect(
+      worker.patch(CLUSTER_ROLE_BINDINGS, binding, { type: 'merge', body }, call()),
+    ).rejects.toThrow(/forbidden/);
+    await expect(worker.delete(CLUSTER_ROLE_BINDINGS, binding, call())).rejects.toThrow(/forbidden/);
+    await expect(worker.list(CLUSTER_ROLE_BINDINGS, call())).rejects.toThrow(/forbidden/);
+    for (const flags of [['--server-side=true'], ['--server-side=false'], ['--force-replace']]) {
+      await rights.upgrade(flags);
+    }
+    expect((await admin.get(CLUSTER_ROLE_BINDINGS, binding, call())).metadata).toEqual(metadata);
+    await worker.delete(NAMESPACES, { name }, call());
+    await eventually(
+      () =>
+        expect(admin.get(CLUSTER_ROLE_BINDINGS, binding, call()))
+          .rejects.toThrow(/not found/)
+          .then(() => true),
+      { what: 'the binding has gone with its namespace', timeoutMs: 60_000, intervalMs: 500 },
+    );
+  });
+
+  test('reads nothing of the host itself', async () => {
+    for (const type of [NODES, STORAGE_CLASSES]) {
+      await expect(rights.worker.list(type, call())).rejects.toThrow(/forbidden/);
+    }
   });
 });
 

@@ -88,6 +88,7 @@ describe('the environment of a container', () => {
     const config = await loadWorkerConfig(environmentOf(container));
     expect(config).toMatchObject({ namespace: 'mayfly', release: 'mayfly', redis: { password: 'content' } });
     expect(config.github?.appId).toBe(values === EVERYTHING ? 12 : undefined);
+    expect(config.hostReadsRole).toBe('mayfly-environment-reads');
   });
 
   test('is what the server reads', async () => {
@@ -133,6 +134,16 @@ describe('the chart', () => {
     for (const { apiGroups, resources, verbs } of rules) {
       expect([...apiGroups, ...resources, ...verbs]).not.toContain('*');
     }
+  });
+
+  test('lets environments read nothing of the host where the operator says so', async () => {
+    const objects = await render([...REQUIRED, 'environments.hostReads=false']);
+    expect(objects.map(({ metadata }) => metadata.name)).not.toContain('mayfly-environment-reads');
+    expect(objects.flatMap(({ rules = [] }) => rules.flatMap(({ resources }) => resources))).not.toContain(
+      'clusterrolebindings',
+    );
+    const { env } = containerOf(objects, 'mayfly-worker');
+    expect(env.map(({ name }) => name)).not.toContain('MAYFLY_HOST_READS_ROLE');
   });
 
   test('has budgets for disruption only where there are several pods', async () => {
