@@ -103,7 +103,7 @@ describe('references', () => {
       named('persistentvolumeclaims', 'web-0-cache'),
     );
     expect(volume('api')?.projected?.sources?.[0]).toEqual({
-      secret: { name: named('pods/tokens', 'web-0'), items: [{ key: 'api.0', path: 'token' }] },
+      secret: { name: named('pods/tokens', 'web-0'), items: [{ key: 'api.0', path: 'token', mode: 0o600 }] },
     });
   });
 
@@ -194,6 +194,18 @@ describe('what a pod cannot have on the host', () => {
   ])('%s is refused and not dropped', (path, spec) => {
     expect(() => hostPodSpec(pod(spec), anything)).toThrow(RefusedError);
     expect(() => hostPodSpec(pod(spec), anything)).toThrow(path);
+  });
+});
+
+describe('the file of a token', () => {
+  const volumes = [{ name: 'api', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }];
+  it.each([
+    ['the group of its volumes', { fsGroup: 2000 }, 0o600],
+    ['everybody in it, where there is no such group', {}, undefined],
+  ])('is read by %s', (_, securityContext, mode) => {
+    const translated = hostPodSpec(pod({ volumes, securityContext }), translationContext());
+    const [source] = translated.volumes?.[0]?.projected?.sources ?? [];
+    expect(source?.secret?.items).toEqual([{ key: 'api.0', path: 'token', ...(mode ? { mode } : {}) }]);
   });
 });
 

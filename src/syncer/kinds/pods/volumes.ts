@@ -95,6 +95,11 @@ function downwardItem({ path, mode, fieldRef, resourceFieldRef: resource }: Down
   });
 }
 
+/** As a kubelet has it for tokens; that the group may read it too is what it then sees to. */
+function tokenMode({ spec }: Pod): { mode?: number } {
+  return spec?.securityContext?.fsGroup === undefined ? {} : { mode: 0o600 };
+}
+
 function hostProjection(
   source: VolumeProjection,
   key: string,
@@ -118,7 +123,7 @@ function hostProjection(
     return {
       secret: {
         name: tokenSecretName(context.cluster, pod.metadata),
-        items: [{ key, path: serviceAccountToken.path }],
+        items: [{ key, path: serviceAccountToken.path, ...tokenMode(pod) }],
       },
     };
   }
