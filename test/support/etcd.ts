@@ -20,6 +20,8 @@ export interface TestEtcd {
   clientFiles: Record<'ca.crt' | 'tls.crt' | 'tls.key', string>;
   /** One call of its API in JSON: `/v3/kv/range` for example. */
   call<T>(path: string, body: object): Promise<T>;
+  /** Forgets every version of every key but the newest. */
+  compact(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +106,12 @@ export async function startEtcd({
     return JSON.parse(text) as T;
   }
 
+  async function compact(): Promise<void> {
+    const key = Buffer.from('-').toString('base64');
+    const { header } = await call<{ header: { revision: string } }>('/v3/kv/range', { key });
+    await call('/v3/kv/compaction', { revision: header.revision, physical: true });
+  }
+
   async function stop(): Promise<void> {
     await transport.close();
     child.kill('SIGKILL');
@@ -124,6 +132,7 @@ export async function startEtcd({
     endpoint,
     clientFiles: { 'ca.crt': files['ca.crt'], 'tls.crt': client.public, 'tls.key': client.private },
     call,
+    compact,
     stop,
   };
 }
