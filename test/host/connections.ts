@@ -3,6 +3,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface Connection {
   localPort: number;
+  remoteAddress: string;
   remotePort: number;
 }
 
@@ -15,7 +16,7 @@ export async function connectionsOf(pid: number): Promise<Connection[]> {
   const rows = await table(pid, 'tcp');
   return rows.flatMap(([, local = '', remote = '', state, , , , , , inode = '']) =>
     state === ESTABLISHED && inodes.has(inode)
-      ? [{ localPort: portOf(local), remotePort: portOf(remote) }]
+      ? [{ localPort: portOf(local), remoteAddress: addressOf(remote), remotePort: portOf(remote) }]
       : [],
   );
 }
@@ -42,6 +43,15 @@ async function table(pid: number, name: string): Promise<string[][]> {
   const text = await readFile(`/proc/${pid}/net/${name}`, 'utf8');
   const [, ...rows] = text.trimEnd().split('\n');
   return rows.map((row) => row.trim().split(/\s+/));
+}
+
+/** In the byte order of the machine, which is the wrong way round on all that test hosts run on. */
+function addressOf(address: string): string {
+  const bytes = address.slice(0, address.indexOf(':')).match(/../g) ?? [];
+  return bytes
+    .map((byte) => Number.parseInt(byte, 16))
+    .reverse()
+    .join('.');
 }
 
 function portOf(address: string): number {

@@ -81,8 +81,13 @@ export async function silenceConnections(
 ): Promise<() => Promise<void>> {
   const connections = (await connectionsOf(pid)).filter(({ remotePort }) => remotePorts.includes(remotePort));
   if (connections.length === 0) throw new Error(`process ${pid} has no connection to ${remotePorts}`);
-  const ports = connections.map(({ localPort }) => localPort).join(', ');
-  return dropPackets({ pid }, [`tcp sport { ${ports} }`, `tcp dport { ${ports} }`]);
+  const ends = connections.map(
+    ({ localPort, remoteAddress, remotePort }) => `${localPort} . ${remoteAddress} . ${remotePort}`,
+  );
+  return dropPackets({ pid }, [
+    `tcp sport . ip daddr . tcp dport { ${ends.join(', ')} }`,
+    `tcp dport . ip saddr . tcp sport { ${ends.join(', ')} }`,
+  ]);
 }
 
 async function nft(netns: string, commands: string): Promise<void> {

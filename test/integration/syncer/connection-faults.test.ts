@@ -94,16 +94,19 @@ describe('F3: connections to both API servers that hang half open', () => {
     const { metadata } = await cluster.copied<Pod>(PODS, 'before');
     const before = await figures();
     const restore = await silenceConnections(await syncerProcess(), API_PORTS);
+    const changeBothSides = () =>
+      Promise.all([
+        cluster.host.client.patch(
+          PODS,
+          { namespace: cluster.hostNamespace, name: metadata.name ?? '' },
+          { type: 'merge', body: { status: { message: MESSAGE } } },
+          { ...call(), subresource: 'status' },
+        ),
+        cluster.inside.client.create<Pod>(PODS, sleeper(named('meanwhile'), NO_NODE), call()),
+      ]);
     try {
-      await cluster.host.client.patch(
-        PODS,
-        { namespace: cluster.hostNamespace, name: metadata.name ?? '' },
-        { type: 'merge', body: { status: { message: MESSAGE } } },
-        { ...call(), subresource: 'status' },
-      );
-      await cluster.inside.client.create<Pod>(PODS, sleeper(named('meanwhile'), NO_NODE), call());
       const longest = SIDES.map(() => 0);
-      await eventually(async () => {
+      const followed = eventually(async () => {
         const text = await figures();
         SIDES.forEach((side, index) => {
           longest[index] = Math.max(longest[index] ?? 0, lag(text, side));
@@ -112,6 +115,7 @@ describe('F3: connections to both API servers that hang half open', () => {
         const copy = await cluster.copyOf(PODS, 'meanwhile');
         return (seen?.status?.message === MESSAGE && copy !== undefined) || undefined;
       }, within('both sides are followed again'));
+      await Promise.all([changeBothSides(), followed]);
       const after = await figures();
       SIDES.forEach((side, index) => {
         const count = (text: string, name: string) => figure(text, `mayfly_reflector_${name}_total`, side);
