@@ -1,5 +1,5 @@
 // Waiting for a right that was granted a moment ago: the API server's authorizer learns of new roles and bindings by a watch.
-import { isForbidden, isNotFound } from '../src/kube/errors.ts';
+import { isForbidden, isNamespaceTerminating, isNotFound } from '../src/kube/errors.ts';
 import { retry } from '../src/lib/backoff.ts';
 import type { Clock } from '../src/lib/clock.ts';
 
@@ -11,6 +11,7 @@ export function onceGranted<T>(
   operation: () => Promise<T>,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<T> {
-  const isRetryable = (error: unknown) => isForbidden(error) || isNotFound(error);
+  const isRetryable = (error: unknown) =>
+    !isNamespaceTerminating(error) && (isForbidden(error) || isNotFound(error));
   return retry(operation, { backoff: BACKOFF, attempts: ATTEMPTS, isRetryable, signal, clock });
 }

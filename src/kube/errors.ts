@@ -74,6 +74,14 @@ export function isForbidden(error: unknown): boolean {
   return isKubeError(error, 403, 'Forbidden');
 }
 
+/** Creations are refused for good: a namespace that is being deleted never comes back. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  return (
+    error instanceof KubeError &&
+    (error.details?.causes ?? []).some(({ reason }) => reason === 'NamespaceTerminating')
+  );
+}
+
 export function isInvalid(error: unknown): boolean {
   return isKubeError(error, 422, 'Invalid');
 }

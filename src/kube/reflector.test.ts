@@ -124,7 +124,7 @@ describe('reflector', () => {
     await expect.poll(() => seen).toEqual([1, 0]);
   });
 
-  it('resumes a watch that ended, was cut off or failed from the newest version it saw, bookmarks included', async () => {
+  it('resumes a watch that ended, was cut off or failed from the newest version it saw, bookmarks included (F3)', async () => {
     const { watches, lists } = await start({
       list: () => listOf('1', []),
       watch(_, count, response) {
@@ -154,7 +154,7 @@ describe('reflector', () => {
         response.end();
       },
     ],
-  ])('lists again after 410 %s, and tells of deletions that nobody saw', async (_, gone) => {
+  ])('lists again after 410 %s, and tells of deletions that nobody saw (F3)', async (_, gone) => {
     const { changes, store, watches } = await start({
       list: (_query, count) =>
         count === 1
@@ -212,7 +212,7 @@ describe('reflector', () => {
     expect(states.slice(0, 3)).toEqual(['listing', 'TooManyRequests', 'backing-off']);
   });
 
-  it('gives up a silent connection and resumes', async () => {
+  it('gives up a silent connection and resumes (F3)', async () => {
     const { watches, states } = await start(
       { list: () => listOf('1', []), watch: stayOpen },
       { idleTimeoutMs: 30 },

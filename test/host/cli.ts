@@ -21,9 +21,11 @@ program
   .description('start the cluster, building what is missing; does nothing when it is up')
   .option('--nodes <count>', 'number of nodes', wholeNumber, 1)
   .option('--audit', 'log every request to the API server', false)
-  .action(async (options: { nodes: number; audit: boolean }) => {
+  .option('--node-grace <seconds>', 'silence after which a node is NotReady', wholeNumber)
+  .action(async (options: { nodes: number; audit: boolean; nodeGrace?: number }) => {
     const { name } = program.opts<{ name: string }>();
-    if (!externalKubeconfig()) await up({ name, nodeCount: options.nodes, audit: options.audit }, progress);
+    const { nodes: nodeCount, nodeGrace: nodeGraceSeconds, audit } = options;
+    if (!externalKubeconfig()) await up({ name, nodeCount, audit, nodeGraceSeconds }, progress);
     print(await statusOf(name));
   });
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from './command.ts';
+import { connectionsOf } from './connections.ts';
 import type { NodePlan } from './instance.ts';
 import { netnsPath } from './network.ts';
 import { findNodeInit } from './node.ts';
@@ -46,15 +47,17 @@ export async function startUnit(node: NodePlan, unit: UnitName): Promise<void> {
 /**
  * Drops packets that pass through a node, that it sends or that it gets, until the function returned is called. Nobody is
  * told: established connections hang half open.
+ * @param place a node, or a process in a pod for the network of that pod alone.
  * @param match which packets, in the words of nftables, with addresses of pods in place of those of Services: `tcp dport
  * 6443`. Both directions of a connection take two expressions.
  * @param percent how many of them.
  */
 export async function dropPackets(
-  node: NodePlan,
+  place: NodePlan | { pid: number },
   match: readonly string[],
   percent = 100,
 ): Promise<() => Promise<void>> {
+  const netns = 'pid' in place ? `/proc/${place.pid}/ns/net` : netnsPath(place.netns);
   const table = `fault_${randomBytes(4).toString('hex')}`;
   const share = percent < 100 ? `numgen random mod 100 < ${percent} ` : '';
   const rules = match.map((expression) => `${expression} ${share}drop`);
@@ -64,12 +67,31 @@ export async function dropPackets(
     ...rules,
     '}',
   ]);
-  await nft(node, [`table ip ${table} {`, ...chains, '}', ''].join('\n'));
-  return () => nft(node, `delete table ip ${table}`);
+  await nft(netns, [`table ip ${table} {`, ...chains, '}', ''].join('\n'));
+  return () => nft(netns, `delete table ip ${table}`);
 }
 
-async function nft(node: NodePlan, commands: string): Promise<void> {
-  await run('nsenter', [`--net=${netnsPath(node.netns)}`, 'nft', '-f', '-'], { input: commands });
+/**
+ * Makes the TCP connections that a process of a pod has now, to these ports, hang half open, until the function returned is
+ * called; those that it opens later work.
+ */
+export async function silenceConnections(
+  pid: number,
+  remotePorts: readonly number[],
+): Promise<() => Promise<void>> {
+  const connections = (await connectionsOf(pid)).filter(({ remotePort }) => remotePorts.includes(remotePort));
+  if (connections.length === 0) throw new Error(`process ${pid} has no connection to ${remotePorts}`);
+  const ends = connections.map(
+    ({ localPort, remoteAddress, remotePort }) => `${localPort} . ${remoteAddress} . ${remotePort}`,
+  );
+  return dropPackets({ pid }, [
+    `tcp sport . ip daddr . tcp dport { ${ends.join(', ')} }`,
+    `tcp dport . ip saddr . tcp sport { ${ends.join(', ')} }`,
+  ]);
+}
+
+async function nft(netns: string, commands: string): Promise<void> {
+  await run('nsenter', [`--net=${netns}`, 'nft', '-f', '-'], { input: commands });
 }
 
 async function inNode(node: NodePlan, script: string): Promise<string> {

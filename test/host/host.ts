@@ -26,6 +26,8 @@ export interface UpOptions {
   readonly nodeCount: number;
   /** Keep an audit log of every request to the API server, without bodies. */
   readonly audit: boolean;
+  /** How long a node may be silent before it is NotReady. Absent: Kubernetes' own default. */
+  readonly nodeGraceSeconds?: number;
 }
 
 /** What an instance is started from. */
@@ -99,12 +101,12 @@ function planUnits(
   instance: Instance,
   binaries: Binaries,
   enforcer: EnforcerProgram,
-  { audit }: UpOptions,
+  { audit, nodeGraceSeconds }: UpOptions,
 ): Parts['units'] {
   return new Map(
     instance.nodes.map((node) => [
       node.name,
-      unitsOf({ instance, node, binaries, enforcer, etc: nodeEtc(node), audit }),
+      unitsOf({ instance, node, binaries, enforcer, etc: nodeEtc(node), audit, nodeGraceSeconds }),
     ]),
   );
 }

@@ -37,6 +37,7 @@ export interface UnitOptions {
   /** Folder of the node's configuration files. */
   readonly etc: string;
   readonly audit: boolean;
+  readonly nodeGraceSeconds: number | undefined;
 }
 
 export function unitsOf(options: UnitOptions): Unit[] {
@@ -44,7 +45,7 @@ export function unitsOf(options: UnitOptions): Unit[] {
   return options.node.role === 'control-plane' ? [...controlPlane(options), ...workloads] : workloads;
 }
 
-function controlPlane({ instance, node, binaries, etc, audit }: UnitOptions): Unit[] {
+function controlPlane({ instance, node, binaries, etc, audit, nodeGraceSeconds }: UnitOptions): Unit[] {
   const program = (name: string) => componentPath(binaries, name);
   return [
     {
@@ -109,6 +110,7 @@ function controlPlane({ instance, node, binaries, etc, audit }: UnitOptions): Un
         `--authorization-kubeconfig=${etc}/kube-controller-manager.kubeconfig`,
         '--leader-elect=false',
         '--use-service-account-credentials=true',
+        ...(nodeGraceSeconds === undefined ? [] : [`--node-monitor-grace-period=${nodeGraceSeconds}s`]),
         `--root-ca-file=${etc}/ca.crt`,
         `--service-account-private-key-file=${etc}/service-account.key`,
         ...CLIENT_LIMIT_FLAGS,

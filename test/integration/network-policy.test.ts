@@ -1,26 +1,18 @@
 // NetworkPolicy on the test host, by packets between real pods on two nodes: what is let through and what is not.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { NAMESPACES, NETWORK_POLICIES, PODS, SERVICES } from '../../src/kube/resource.ts';
 import type { NetworkPolicy, NetworkPolicySpec, Pod, Service } from '../../src/syncer/objects.ts';
-import { run } from '../host/command.ts';
 import { startUnit, stopUnit } from '../host/faults.ts';
-import { planInstance } from '../host/instance.ts';
 import { type ClusterAccess, clusterAccess } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
+import { ownHost } from '../support/own-host.ts';
 import { answeringPod, attemptingPod, attempts, CONVERSATION, hastyPod } from '../support/reachability.ts';
 import { kubectlPath } from '../support/tools.ts';
 
-const HOST = planInstance('policy-test', 2);
-const CLI = join(import.meta.dirname, '..', 'host', 'cli.ts');
-/** A host of its own, whatever cluster other tests use. */
-function host(...args: string[]): Promise<string> {
-  const env = { ...process.env, MAYFLY_KUBECONFIG: '' };
-  return run(process.execPath, [CLI, '--name', HOST.name, ...args], { env, timeoutMs: 170_000 });
-}
+const HOST = ownHost('policy-test', 2);
 const call = () => ({ signal: AbortSignal.timeout(30_000) });
 
 const [NODE_1 = '', NODE_2 = ''] = HOST.nodes.map(({ name }) => name);
@@ -52,7 +44,7 @@ let cluster: ClusterAccess;
 const addresses = new Map<string, string>();
 
 beforeAll(async () => {
-  await host('up', '--nodes', '2');
+  await HOST.up();
   cluster = await clusterAccess(HOST.kubeconfig);
   const { client } = cluster;
   for (const name of ['alpha', 'beta']) {
@@ -97,7 +89,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await cluster?.client.close();
-  await host('down');
+  await HOST.down();
 });
 
 /** Which of the targets, `<name>:<protocol>:<port>`, a pod gets an answer from. */

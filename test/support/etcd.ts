@@ -20,6 +20,9 @@ export interface TestEtcd {
   clientFiles: Record<'ca.crt' | 'tls.crt' | 'tls.key', string>;
   /** One call of its API in JSON: `/v3/kv/range` for example. */
   call<T>(path: string, body: object): Promise<T>;
+  remove(key: string): Promise<void>;
+  /** Forgets every version of every key but the newest. */
+  compact(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -104,6 +107,15 @@ export async function startEtcd({
     return JSON.parse(text) as T;
   }
 
+  async function remove(key: string): Promise<void> {
+    await call('/v3/kv/deleterange', { key: base64(key) });
+  }
+
+  async function compact(): Promise<void> {
+    const { header } = await call<{ header: { revision: string } }>('/v3/kv/range', { key: base64('-') });
+    await call('/v3/kv/compaction', { revision: header.revision, physical: true });
+  }
+
   async function stop(): Promise<void> {
     await transport.close();
     child.kill('SIGKILL');
@@ -124,6 +136,13 @@ export async function startEtcd({
     endpoint,
     clientFiles: { 'ca.crt': files['ca.crt'], 'tls.crt': client.public, 'tls.key': client.private },
     call,
+    remove,
+    compact,
     stop,
   };
+}
+
+/** As keys and values are in its API. */
+export function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }

@@ -11,10 +11,6 @@ import { hostKubeconfigPath } from '../host/cluster.ts';
 /** In the API server's certificate on every cluster; for reaching it by way of something else. */
 export const API_SERVER_NAME = 'kubernetes.default.svc';
 
-async function hostConnection(): Promise<KubeConnection> {
-  return connectionFromKubeconfig(await readFile(hostKubeconfigPath(), 'utf8'));
-}
-
 export interface TestNamespace {
   client: KubeClient;
   connection: KubeConnection;
@@ -23,9 +19,15 @@ export interface TestNamespace {
   remove(): Promise<void>;
 }
 
-/** A new namespace `<purpose>-<random>`. */
-export async function createTestNamespace(purpose: string): Promise<TestNamespace> {
-  const connection = await hostConnection();
+/**
+ * A new namespace `<purpose>-<random>`.
+ * @param kubeconfig of another cluster than the one that tests share.
+ */
+export async function createTestNamespace(
+  purpose: string,
+  kubeconfig = hostKubeconfigPath(),
+): Promise<TestNamespace> {
+  const connection = connectionFromKubeconfig(await readFile(kubeconfig, 'utf8'));
   const client = createKubeClient(createTransport(connection, { process: 'test' }));
   const namespace = `${purpose}-${randomBytes(4).toString('hex')}`;
   const call = () => ({ signal: AbortSignal.timeout(30_000) });

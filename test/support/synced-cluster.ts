@@ -1,8 +1,14 @@
 // A virtual cluster in a host namespace of its own, and what tests of synced kinds ask about both sides.
 import { isNotFound } from '../../src/kube/errors.ts';
-import { EVENTS, type KubeObject, type ObjectName, type ResourceType } from '../../src/kube/resource.ts';
+import {
+  EVENTS,
+  type KubeObject,
+  type ObjectName,
+  PODS,
+  type ResourceType,
+} from '../../src/kube/resource.ts';
 import { ANNOTATION_NAME } from '../../src/syncer/names.ts';
-import type { Event, Pod, PodSpec } from '../../src/syncer/objects.ts';
+import type { ContainerStatus, Event, Pod, PodSpec } from '../../src/syncer/objects.ts';
 import { type ClusterAccess, clusterAccess } from './cluster.ts';
 import { eventually } from './eventually.ts';
 import { createTestNamespace } from './host-cluster.ts';
@@ -15,6 +21,8 @@ export interface SyncedCluster {
   host: ClusterAccess;
   hostNamespace: string;
   inside: ClusterAccess;
+  /** The pod of the control plane. */
+  controlPlane(): Promise<Pod>;
   /** Reads an object inside; undefined when there is none. */
   find<T extends KubeObject>(type: ResourceType, name: ObjectName): Promise<T | undefined>;
   /** The host copy of the object of this name. */
@@ -35,12 +43,14 @@ export function within(what: string): { what: string; timeoutMs: number } {
   return { what, timeoutMs: WAIT_TIMEOUT_MS };
 }
 
+/** @param kubeconfig of another host than the one that tests share. */
 export async function startSyncedCluster(
   name: string,
   values: Record<string, string> = {},
+  kubeconfig?: string,
 ): Promise<SyncedCluster> {
-  const place = await createTestNamespace(name);
-  const host = await clusterAccess();
+  const place = await createTestNamespace(name, kubeconfig);
+  const host = await clusterAccess(kubeconfig);
   const cluster = await installVirtualCluster({ host, namespace: place.namespace, name, values });
   const { inside } = cluster;
 
@@ -58,6 +68,7 @@ export async function startSyncedCluster(
     host,
     hostNamespace: place.namespace,
     inside,
+    controlPlane: () => host.client.get<Pod>(PODS, { namespace: place.namespace, name: `${name}-0` }, call()),
     copyOf,
     async find<T extends KubeObject>(type: ResourceType, ofName: ObjectName) {
       try {
@@ -99,6 +110,13 @@ export async function startSyncedCluster(
       await place.remove();
     },
   };
+}
+
+/** @throws Error while its kubelet has not told of it. */
+export function containerStatus({ status }: Pod, container: string): ContainerStatus {
+  const found = status?.containerStatuses?.find(({ name }) => name === container);
+  if (!found) throw new Error(`there is no status of ${container} yet`);
+  return found;
 }
 
 /** A pod of busybox that runs until it is told to end. */

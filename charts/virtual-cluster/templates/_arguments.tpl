@@ -39,6 +39,11 @@
 - --authorization-mode=Node,RBAC
 - --client-ca-file={{ $certificates }}/ca.crt
 - --egress-selector-config-file=/etc/mayfly/configuration/egress.yaml
+{{- if semverCompare ">=1.30.0-0 <1.35.0-0" (include "virtual-cluster.kubernetesVersion" .) }}
+# WebSockets of exec and attach go on to the host's API server, which translates them for kubelets as this one would: once is
+# enough, and a translation tells its client of success when the syncer dies under it.
+- --feature-gates=TranslateStreamCloseWebsocketRequests=false
+{{- end }}
 {{ include "virtual-cluster.storeArguments" . }}
 # There is no --kubelet-certificate-authority: kubelets are reached through a Unix socket of this pod, under addresses that
 # come and go with the host's nodes.

@@ -1,5 +1,5 @@
 // AdmissionReview (admission.k8s.io/v1) in and out, and how a refusal of the host is told inside.
-import { isRetryable, KubeError } from '../../kube/errors.ts';
+import { isNamespaceTerminating, isRetryable, KubeError } from '../../kube/errors.ts';
 import { ConflictError, errorMessage, InvalidInputError, UnavailableError } from '../../lib/errors.ts';
 import type { PatchOperation, ServiceRequest } from './reservation.ts';
 
@@ -61,6 +61,9 @@ function statusOf(error: unknown, name: string): AdmissionReview['response']['st
       reason: 'ServiceUnavailable',
       message: 'the host cluster cannot give a cluster IP now; try again',
     };
+  }
+  if (isNamespaceTerminating(error)) {
+    return { code: 403, reason: 'Forbidden', message: 'this virtual cluster is being deleted on the host' };
   }
   if (error instanceof KubeError && !OF_THE_SYNCER.test(error.message)) {
     const message = `the host cluster refuses: ${errorMessage(error).replace(RESERVATION_NAME, name)}`;

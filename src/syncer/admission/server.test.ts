@@ -208,6 +208,18 @@ describe('a new Service', () => {
     expect(status?.message).not.toContain('serviceaccount');
   });
 
+  it('is denied without the host’s names while the host deletes its namespace (F15)', async () => {
+    host.refuse = new KubeError({
+      status: 403,
+      reason: 'Forbidden',
+      message: 'services "x" is forbidden: unable to create new content in namespace host-ns',
+      details: { causes: [{ reason: 'NamespaceTerminating' }] },
+    });
+    const { status } = await review(SPEC);
+    expect(status).toMatchObject({ code: 403, message: expect.stringContaining('is being deleted') });
+    expect(status?.message).not.toContain('host-ns');
+  });
+
   it('is denied for now while the host does not answer', async () => {
     host.refuse = new UnavailableError({
       code: 'KubernetesUnreachable',

@@ -35,6 +35,20 @@ describe('relay', () => {
     expect([innerLeft.destroyed, innerRight.destroyed]).toEqual([true, true]);
   });
 
+  it('is over once one side is closed for good and the other has got what it sent (F26)', async () => {
+    const [left, innerLeft] = duplexPair();
+    const [right, innerRight] = duplexPair({ allowHalfOpen: false });
+    const done = relay(innerLeft, innerRight, { signal: never });
+    let received = '';
+    left.on('data', (chunk) => {
+      received += chunk;
+    });
+    right.resume().end('last words');
+    await done;
+    expect(received).toBe('last words');
+    expect(innerLeft.destroyed).toBe(true);
+  });
+
   it('breaks both at once when it was aborted before it began', async () => {
     const [, innerLeft] = duplexPair();
     const [, innerRight] = duplexPair();

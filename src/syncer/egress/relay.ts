@@ -44,8 +44,10 @@ export async function relay(
     from.on('end', oneEnded);
     from.on('data', keepLingering);
     from.on('close', () => {
-      // Closed without an end: broken, and what was not yet passed on never will be.
-      if (!from.readableEnded) to.destroy();
+      // After an end, nobody is left to take what the other still sends. It need not know: some wait for us to close.
+      if (from.readableEnded) to.end(() => to.destroy());
+      // Without one: broken, and what was not yet passed on never will be.
+      else to.destroy();
     });
     from.pipe(to);
   }

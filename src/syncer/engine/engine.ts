@@ -20,7 +20,8 @@ import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
 import { createLocalCopies, type LocalCopies } from './local-copies.ts';
 import { createMappedObjects } from './mapped-objects.ts';
-import { createReconciler, isOvertaken, referrersOf } from './reconciler.ts';
+import { isOvertaken } from './problems.ts';
+import { createReconciler, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
 import { createStoreIdentity, type StoreReplacedError } from './store-identity.ts';
 import { createUpwardSync } from './upward.ts';
@@ -114,6 +115,7 @@ export function createEngine(options: EngineOptions): Engine {
       departed,
       recorder,
       queue,
+      clock,
       isServed: copies.isServed,
       isKnown: copies.isKnown,
       companion: id === kindId(PODS) ? tokens : undefined,

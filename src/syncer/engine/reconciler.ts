@@ -1,6 +1,6 @@
 // Brings one virtual object and its host copy together. The same for all kinds; a kind says only what its objects look like.
 import type { KubeClient } from '../../kube/client.ts';
-import { isAlreadyExists, isConflict, isNotFound, isRetryable, KubeError } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import {
   apiVersionOf,
   type KubeObject,
@@ -11,22 +11,18 @@ import {
   type ResourceType,
 } from '../../kube/resource.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { UnavailableError } from '../../lib/errors.ts';
 import { sameOnWire } from '../equality.ts';
-import { createTeller } from '../host-text.ts';
 import { onHost, RefusedError, type Step, type TranslationContext } from '../kind.ts';
 import type { AnyKind } from '../kinds/registry.ts';
 import { ANNOTATION_STORE, ANNOTATION_UID, type KindKey, kindKey } from '../names.ts';
 import { copyOf, hostCopy, INDEX, pairOf, referenceIndexKey, type StorePairs } from '../stores.ts';
 import type { Departed } from './departed.ts';
 import type { Expectations } from './expectations.ts';
+import { createProblems, isFinal } from './problems.ts';
 import type { Recorder } from './recorder.ts';
 import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
-
-/** Reasons of the events that a virtual object may get from here, besides a kind's own notices. */
-const REFUSED = 'SyncRefused';
-const FAILED = 'SyncFailed';
-const REPLACED = 'StoreReplaced';
 
 /** After so many tries a host object that should have been reserved is taken for missing, and made. */
 const RESERVATION_TRIES = 5;
@@ -52,6 +48,7 @@ export interface ReconcilerDeps {
   departed: Departed;
   recorder: Recorder;
   queue: WorkQueue;
+  clock: Clock;
   companion: Companion | undefined;
   /** Whether the APIs of both sides have the kind. */
   isServed(type: ResourceType): boolean;
@@ -86,16 +83,18 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
   const when = typeof kind.when === 'function' ? kind.when(context.sync) : kind.when;
   const copies = copyOf<KubeObject>(pairs, type);
   const referrers = deps.kinds.filter(({ references }) => references);
+  const problems = createProblems(kind, deps);
 
   async function reconcile(key: ObjectKey, signal: AbortSignal): Promise<void> {
     if (!deps.isServed(type)) return;
     const virtual = copies.virtual.get(key);
     const host = hostCopy(copies.host, key);
+    if (virtual && host) await tellHeld(key, virtual, host, signal);
     try {
       await bringTogether(key, virtual, host, signal);
-      if (virtual) recorder.recovered(virtual, FAILED);
+      if (virtual) problems.recovered(virtual);
     } catch (error) {
-      if (virtual) await tell(virtual, error, signal);
+      if (virtual) await problems.tell(virtual, error, signal);
       if (error instanceof StoreReplacedError) deps.onStoreReplaced(error);
       if (!isFinal(error)) throw error;
     }
@@ -349,21 +348,14 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
   }
 
-  /** What the user can do something about, on the object it is about. */
-  async function tell(virtual: KubeObject, error: unknown, signal: AbortSignal): Promise<void> {
-    if (error instanceof RefusedError) {
-      const message = `${error.message} (${error.code})`;
-      return recorder.warn(type, virtual, { reason: REFUSED, message }, signal);
-    }
-    if (error instanceof StoreReplacedError) {
-      return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
-    }
-    if (!(error instanceof KubeError) || isOvertaken(error) || isRetryable(error)) return;
-    const key = parseKey(keyOf(virtual));
-    const host = { metadata: { namespace: context.hostNamespace, name: context.hostName(type, key) } };
-    const teller = createTeller(host, virtual, () => kind.references?.(virtual) ?? [], context);
-    const warning = { reason: FAILED, message: teller(error.message), sameAs: error.code };
-    await recorder.warn(type, virtual, warning, signal);
+  async function tellHeld(
+    key: ObjectKey,
+    virtual: KubeObject,
+    host: KubeObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const leftMs = await problems.tellHeld(virtual, host, signal);
+    if (leftMs > 0) queue.addAfter(kindKey(type, key), leftMs);
   }
 
   return { reconcile };
@@ -378,16 +370,6 @@ function copyBehind(): UnavailableError {
     code: 'CopyBehind',
     message: 'the local copy does not show the host object yet',
   });
-}
-
-/** The world has moved on since it was looked at, which the next look will show. */
-export function isOvertaken(error: unknown): boolean {
-  return isConflict(error) || isNotFound(error);
-}
-
-/** Nothing that waiting could change: only a change of the objects themselves does, and that queues them anyway. */
-function isFinal(error: unknown): boolean {
-  return error instanceof RefusedError || error instanceof StoreReplacedError;
 }
 
 /** Keys that have to be looked at again when what they refer to has changed. */

@@ -99,7 +99,7 @@ describe('a reflector of a real API server', () => {
     await expect.poll(names, { timeout: 5_000 }).toEqual([]);
   });
 
-  it('resumes after cut connections without listing again, deletions in between included', async () => {
+  it('resumes after cut connections without listing again, deletions in between included (F3)', async () => {
     await create('cut-a', { cut: 'yes' });
     const { link, names, told, lists } = await reflect('cut=yes');
     link.reset();
@@ -127,7 +127,7 @@ describe('a reflector of a real API server', () => {
     expect(told()).toEqual(['down-b', 'down-c']);
   });
 
-  it('notices a half-open connection by its silence', async () => {
+  it('notices a half-open connection by its silence (F3)', async () => {
     const { link, names, states } = await reflect('silent=yes', { idleTimeoutMs: 1_000 });
     await create('silent-a', { silent: 'yes' });
     await expect.poll(names, { timeout: 5_000 }).toEqual(['silent-a']);

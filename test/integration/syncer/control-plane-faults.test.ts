@@ -3,33 +3,20 @@ import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONFIG_MAPS, type KubeObject, PODS } from '../../../src/kube/resource.ts';
-import type { ConfigMap, Pod } from '../../../src/syncer/objects.ts';
+import type { ConfigMap } from '../../../src/syncer/objects.ts';
 import { containerProcesses, killContainer } from '../../host/containers.ts';
 import { eventually } from '../../support/eventually.ts';
+import { manyPods } from '../../support/many-pods.ts';
 import { MACHINE_IS_CLIENT } from '../../support/network-access.ts';
 import {
   call,
+  containerStatus,
   type SyncedCluster,
-  sleeper,
   startSyncedCluster,
   within,
 } from '../../support/synced-cluster.ts';
 
 const POD_COUNT = 200;
-/** The target of the fault's row. */
-const CONVERGENCE_MS = 30_000;
-
-const podName = (index: number) => ({ namespace: 'default', name: `pod-${index}` });
-
-async function controlPlane({ host, hostNamespace }: SyncedCluster, name: string): Promise<Pod> {
-  return host.client.get<Pod>(PODS, { namespace: hostNamespace, name: `${name}-0` }, call());
-}
-
-function statusOf({ status }: Pod, container: string) {
-  const found = status?.containerStatuses?.find(({ name }) => name === container);
-  if (!found) throw new Error(`there is no status of ${container} yet`);
-  return found;
-}
 
 describe('the virtual API server', () => {
   const CLUSTER = 'killed';
@@ -39,69 +26,23 @@ describe('the virtual API server', () => {
   });
   afterAll(() => cluster?.remove());
 
-  /** Host pods by the uid of their virtual pod. */
-  async function copies(): Promise<Map<string, string>> {
-    const { items } = await cluster.host.client.list<Pod>(PODS, {
-      namespace: cluster.hostNamespace,
-      labelSelector: `mayfly.dev/cluster=${CLUSTER}`,
-      ...call(),
-    });
-    const pairs = items.map(({ metadata: { annotations, uid = '' } }) => {
-      return [annotations?.['mayfly.dev/virtual-uid'] ?? '', uid] as const;
-    });
-    expect(new Set(pairs.map(([owner]) => owner)).size).toBe(items.length);
-    return new Map(pairs);
-  }
-
-  /** As a client that does not give up does. @returns its uid. */
-  async function create(index: number): Promise<string> {
-    const pod = sleeper(podName(index), { nodeSelector: { 'mayfly.dev/nowhere': '' } });
-    const { metadata } = await eventually(
-      async () => {
-        try {
-          return await cluster.inside.client.create<Pod>(PODS, pod, call());
-        } catch (error) {
-          if ((error as { reason?: string }).reason !== 'AlreadyExists') throw error;
-          // The answer to the request before was lost.
-          return cluster.inside.client.get<Pod>(PODS, podName(index), call());
-        }
-      },
-      { ...within(`pod ${index} is created`), intervalMs: 500 },
-    );
-    return metadata.uid ?? '';
-  }
-
   test('is killed while 200 pods are synced: none is lost, doubled or deleted (F2)', async () => {
-    const { containerID = '' } = statusOf(await controlPlane(cluster, CLUSTER), 'kube-apiserver');
-    const indices = Array.from({ length: POD_COUNT }, (_, index) => index);
-    const creating = Promise.all(indices.map(create));
-    const early = await eventually(
-      async () => {
-        const found = await copies();
-        return found.size > POD_COUNT / 10 ? found : undefined;
-      },
-      { ...within('the sync is under way'), intervalMs: 50 },
-    );
+    const { containerID = '' } = containerStatus(await cluster.controlPlane(), 'kube-apiserver');
+    const pods = manyPods(cluster, CLUSTER);
+    const creating = pods.create(POD_COUNT);
+    const early = await pods.onHost(POD_COUNT / 10);
     await killContainer(containerID);
     // Whoever asks meanwhile gets all pods or an error.
     const listed = await eventually(
       () => cluster.inside.client.list<KubeObject>(PODS, { namespace: 'default', ...call() }),
       { ...within('the API server answers again'), intervalMs: 100 },
     );
-    const backMs = Date.now();
     expect(listed.items.length).toBeGreaterThanOrEqual(early.size);
     const uids = await creating;
-    const final = await eventually(
-      async () => {
-        const found = await copies();
-        return found.size === POD_COUNT ? found : undefined;
-      },
-      { what: 'all pods are on the host', timeoutMs: CONVERGENCE_MS, intervalMs: 200 },
-    );
-    expect(Date.now() - backMs).toBeLessThan(CONVERGENCE_MS);
+    const final = await pods.onHost(POD_COUNT);
     expect([...final.keys()].sort()).toEqual(uids.sort());
     for (const [owner, copy] of early) expect(final.get(owner)).toBe(copy);
-    expect(statusOf(await controlPlane(cluster, CLUSTER), 'syncer').restartCount).toBe(0);
+    expect(containerStatus(await cluster.controlPlane(), 'syncer').restartCount).toBe(0);
   });
 });
 
@@ -128,12 +69,12 @@ describe('a store whose disk is nearly full', () => {
 
   /** `True`, or what else the host says of the pod's readiness. */
   async function ready(): Promise<string | undefined> {
-    const { status } = await controlPlane(cluster, CLUSTER);
+    const { status } = await cluster.controlPlane();
     return status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   }
 
   test('refuses what is new and says why, serves what is there, and goes on when there is room (F5)', async () => {
-    const { containerID = '' } = statusOf(await controlPlane(cluster, CLUSTER), 'kine');
+    const { containerID = '' } = containerStatus(await cluster.controlPlane(), 'kine');
     const [pid] = await containerProcesses(containerID);
     const folder = `/proc/${pid}/root/var/lib/kine`;
     const { bsize, bavail } = await statfs(folder);
@@ -167,7 +108,7 @@ describe('a store whose disk is nearly full', () => {
     await rm(ballast);
     await eventually(() => create('late'), within('new objects are let in'));
     await eventually(async () => (await ready()) === 'True' || undefined, within('the pod is ready'));
-    const { status } = await controlPlane(cluster, CLUSTER);
+    const { status } = await cluster.controlPlane();
     expect(status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0, 0, 0]);
   });
 });
@@ -200,7 +141,7 @@ describe('a control plane that cannot start', () => {
   test('for want of an image says so, and starts once it is there (F24)', async () => {
     await upgrade('kubernetes.version=v1.34.99');
     await eventually(async () => {
-      const { state } = statusOf(await controlPlane(cluster, CLUSTER), 'kube-apiserver');
+      const { state } = containerStatus(await cluster.controlPlane(), 'kube-apiserver');
       return /^(ErrImagePull|ImagePullBackOff)$/.test(state?.waiting?.reason ?? '') || undefined;
     }, within('the status names the image'));
     await runsAgain();
@@ -210,7 +151,7 @@ describe('a control plane that cannot start', () => {
     const memory = 'resources.kubeApiserver';
     await upgrade(`${memory}.requests.memory=64Mi`, `${memory}.limits.memory=64Mi`);
     await eventually(async () => {
-      const { state, lastState } = statusOf(await controlPlane(cluster, CLUSTER), 'kube-apiserver');
+      const { state, lastState } = containerStatus(await cluster.controlPlane(), 'kube-apiserver');
       const reasons = [state?.terminated?.reason, lastState?.terminated?.reason];
       return reasons.includes('OOMKilled') || undefined;
     }, within('the status names the memory'));

@@ -1,13 +1,17 @@
 // A virtual cluster that keeps its store in an etcd of the operator's.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONFIG_MAPS, type KubeObject, PODS, SECRETS } from '../../../src/kube/resource.ts';
+import { ANNOTATION_NAME } from '../../../src/syncer/names.ts';
 import type { ConfigMap, Pod } from '../../../src/syncer/objects.ts';
+import { containerProcesses, killContainer } from '../../host/containers.ts';
 import { type ClusterAccess, clusterAccess } from '../../support/cluster.ts';
-import { startEtcd, type TestEtcd } from '../../support/etcd.ts';
+import { base64, startEtcd, type TestEtcd } from '../../support/etcd.ts';
 import { eventually } from '../../support/eventually.ts';
+import { figure, syncerFigures } from '../../support/figures.ts';
 import { createTestNamespace, type TestNamespace } from '../../support/host-cluster.ts';
 import { MACHINE_ADDRESS } from '../../support/machine-address.ts';
-import { call, sleeper, within } from '../../support/synced-cluster.ts';
+import { NO_NODE } from '../../support/many-pods.ts';
+import { call, containerStatus, sleeper, within } from '../../support/synced-cluster.ts';
 import { type InstalledVirtualCluster, installVirtualCluster } from '../../support/virtual-cluster.ts';
 
 const CLUSTER = 'kept-outside';
@@ -46,7 +50,6 @@ afterAll(async () => {
 
 const inside = () => cluster.inside.client;
 const named = (name: string) => ({ namespace: 'default', name });
-const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 const controlPlane = () =>
   host.client.get<Pod>(PODS, { namespace: place.namespace, name: `${CLUSTER}-0` }, call());
@@ -97,6 +100,68 @@ test('outlives its pod', async () => {
   await runs('second');
 });
 
+describe('F4: a syncer that is paused', () => {
+  const OF_PODS = { reflector: 'virtual/pods' };
+  const lists = (figures: string) => figure(figures, 'mayfly_reflector_lists_total', OF_PODS);
+  const expiries = (figures: string) =>
+    figure(figures, 'mayfly_reflector_failures_total', { ...OF_PODS, code: 'Expired' });
+  const figures = () => syncerFigures(host, { namespace: place.namespace, name: CLUSTER });
+  const create = (name: string) => inside().create<Pod>(PODS, sleeper(named(name), NO_NODE), call());
+
+  /** Waits until these pods that no node takes, and no others, are on the host. @returns their uids there. */
+  const onHost = (...names: string[]) =>
+    eventually(
+      async () => {
+        const labelSelector = `mayfly.dev/cluster=${CLUSTER},mayfly.dev/virtual-namespace`;
+        const { items } = await host.client.list<Pod>(PODS, {
+          namespace: place.namespace,
+          labelSelector,
+          ...call(),
+        });
+        const uids = new Map(
+          items
+            .filter(({ spec }) => !spec?.nodeName)
+            .map(({ metadata }) => [metadata.annotations?.[ANNOTATION_NAME], metadata.uid]),
+        );
+        return uids.size === names.length && names.every((name) => uids.has(name)) ? uids : undefined;
+      },
+      within(`the host has ${names.join(', ')}`),
+    );
+
+  test('while its store is compacted lists everything again, deletions that it missed included', async () => {
+    await create('stays');
+    await create('goes');
+    const before = await onHost('stays', 'goes');
+    const figuresBefore = await figures();
+    const pod = await controlPlane();
+    const restartsBefore = containerStatus(pod, 'syncer').restartCount;
+    const apiServer = containerStatus(pod, 'kube-apiserver').containerID ?? '';
+    const signal = async (container: string, name: NodeJS.Signals) => {
+      for (const pid of await containerProcesses(container)) process.kill(pid, name);
+    };
+    const syncer = containerStatus(pod, 'syncer').containerID ?? '';
+    await signal(syncer, 'SIGSTOP');
+    try {
+      // Else it would have sent what happens to the syncer's connections, which take it whether the syncer reads or not.
+      await signal(apiServer, 'SIGSTOP');
+      await etcd.remove(`/mayfly/${place.namespace}/${CLUSTER}/pods/default/goes`);
+      await etcd.compact();
+      await killContainer(apiServer);
+      await eventually(() => create('comes'), within('the API server answers again'));
+    } finally {
+      await signal(syncer, 'SIGCONT');
+    }
+    const after = await onHost('stays', 'comes');
+    expect(after.get('stays')).toBe(before.get('stays'));
+    const figuresAfter = await figures();
+    expect(expiries(figuresAfter)).toBe(expiries(figuresBefore) + 1);
+    expect(lists(figuresAfter)).toBe(lists(figuresBefore) + 1);
+    expect(containerStatus(await controlPlane(), 'syncer').restartCount).toBe(restartsBefore);
+    for (const name of ['stays', 'comes']) await inside().delete(PODS, named(name), call());
+    await onHost();
+  });
+});
+
 test('waits out an etcd that is full, says why, and goes on when there is space (F5)', async () => {
   const before = await restarts();
   const filler = 'x'.repeat(MEBIBYTE / 2);
@@ -122,11 +187,9 @@ test('waits out an etcd that is full, says why, and goes on when there is space 
 
   // As etcd's own documentation says: delete, compact, defragment, disarm.
   for (let index = 0; index < written; index += 1) {
-    const key = `/mayfly/${place.namespace}/${CLUSTER}/configmaps/default/filler-${index}`;
-    await etcd.call('/v3/kv/deleterange', { key: base64(key) });
+    await etcd.remove(`/mayfly/${place.namespace}/${CLUSTER}/configmaps/default/filler-${index}`);
   }
-  const { header } = await etcd.call<{ header: { revision: string } }>('/v3/kv/range', { key: base64('-') });
-  await etcd.call('/v3/kv/compaction', { revision: header.revision, physical: true });
+  await etcd.compact();
   await etcd.call('/v3/maintenance/defragment', {});
   const { alarms } = await etcd.call<{ alarms: object[] }>('/v3/maintenance/alarm', { action: 'GET' });
   for (const alarm of alarms) await etcd.call('/v3/maintenance/alarm', { action: 'DEACTIVATE', ...alarm });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CONFIG_MAPS, type KubeObject, NAMESPACES, PODS } from '../../../src/kube/resource.ts';
 import { ANNOTATION_UID } from '../../../src/syncer/names.ts';
-import type { ConfigMap, Pod } from '../../../src/syncer/objects.ts';
+import type { ConfigMap, Namespace, Pod } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
 import { LIMIT_RANGES } from '../../support/resource-types.ts';
 import {
@@ -121,6 +121,73 @@ describe('F13: somebody edits or deletes what is ours on the host', () => {
       async () => ((await work.onHost(CONFIG_MAPS, 'settings')) ? undefined : true),
       within('what only it referred to goes too'),
     );
+  });
+});
+
+describe('F14: a finalizer that nobody removes', () => {
+  const FINALIZER = 'example.com/nobody';
+  const finalizers = (value: string[] | null) => ({
+    type: 'merge' as const,
+    body: { metadata: { finalizers: value } },
+  });
+  /** What a pod does that has nothing to do with it. */
+  async function othersGoOn(name: string): Promise<void> {
+    await work.create(podRunning(name));
+    await work.running(name);
+    await inside().delete(PODS, named(name), call());
+    await work.gone(PODS, name);
+  }
+
+  it('inside holds its object and the namespace, which says so, and nothing else', async () => {
+    const namespace = 'doomed';
+    const map = { namespace, name: 'held-map' };
+    const held = [FINALIZER];
+    await inside().create(NAMESPACES, { metadata: { name: namespace } }, call());
+    await inside().create<ConfigMap>(CONFIG_MAPS, { metadata: { ...map, finalizers: held } }, call());
+    const pod = podRunning('held-inside');
+    await work.create({ ...pod, metadata: { ...pod.metadata, finalizers: held } });
+    await work.running('held-inside');
+    await inside().delete(PODS, named('held-inside'), call());
+    await inside().delete(NAMESPACES, { name: namespace }, call());
+    await eventually(async () => {
+      const { status } = await inside().get<Namespace>(NAMESPACES, { name: namespace }, call());
+      const remaining = status?.conditions?.find(({ type }) => type === 'NamespaceFinalizersRemaining');
+      if (remaining?.status === 'True' && remaining.message?.includes(FINALIZER)) return true;
+      throw new Error(`it is ${JSON.stringify(status)}`);
+    }, within('the namespace says what it waits for'));
+    await eventually(
+      async () => ((await work.onHost(PODS, 'held-inside')) ? undefined : true),
+      within('the host pod has ended'),
+    );
+    await othersGoOn('beside-inside');
+    expect(await work.find(PODS, 'held-inside')).toBeDefined();
+    await inside().patch(CONFIG_MAPS, map, finalizers(null), call());
+    await inside().patch(PODS, named('held-inside'), finalizers(null), call());
+    await work.gone(PODS, 'held-inside');
+    await eventually(async () => {
+      const { items } = await inside().list(NAMESPACES, call());
+      return items.every(({ metadata }) => metadata.name !== namespace) || undefined;
+    }, within('the namespace is gone'));
+  });
+
+  it('on a host pod holds the pod inside, which is told so, and nothing else', async () => {
+    await work.create(podRunning('held'));
+    await work.running('held');
+    const { metadata } = (await work.onHost<Pod>(PODS, 'held')) ?? { metadata: {} };
+    const copy = { namespace: work.hostNamespace, name: metadata.name ?? '' };
+    await work.host.client.patch(PODS, copy, finalizers([FINALIZER]), call());
+    await inside().delete(PODS, named('held'), call());
+    await work.podWhere('held', 'has ended', ({ status }) =>
+      Boolean(status?.containerStatuses?.[0]?.state?.terminated),
+    );
+    await othersGoOn('beside');
+    const [told] = await eventually(async () => {
+      const found = (await work.warnings('held')).filter(({ reason }) => reason === 'DeletionHeld');
+      return found.length > 0 ? found : undefined;
+    }, within('the pod is told'));
+    expect(told?.message).toContain(FINALIZER);
+    await work.host.client.patch(PODS, copy, finalizers(null), call());
+    await work.gone(PODS, 'held');
   });
 });
 

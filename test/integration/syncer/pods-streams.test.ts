@@ -1,12 +1,10 @@
 // Logs, exec, attach, cp and port-forward: through kubectl and the virtual API server to the host's kubelet, over both protocols.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { kubectlPath } from '../../support/tools.ts';
+import { type KubectlSession, startKubectl } from '../../support/kubectl-session.ts';
 import {
   createVirtualWorkloads,
   podRunning,
@@ -28,9 +26,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const children: ChildProcess[] = [];
+const sessions: KubectlSession[] = [];
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill();
+  for (const session of sessions.splice(0)) session.end();
 });
 
 const kubectl = (args: readonly string[], env: Record<string, string> = {}) =>
@@ -38,23 +36,10 @@ const kubectl = (args: readonly string[], env: Record<string, string> = {}) =>
     env: { ...process.env, KUBECONFIG: work.cluster.inside.kubeconfig, ...env },
   });
 
-async function start(args: readonly string[], env: Record<string, string> = {}): Promise<ChildProcess> {
-  const child = spawn(await kubectlPath(), args, {
-    env: { ...process.env, KUBECONFIG: work.cluster.inside.kubeconfig, ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  return child;
-}
-
-/** The first line that a program prints which matches. */
-async function lineOf({ stdout }: ChildProcess, pattern: RegExp): Promise<RegExpMatchArray> {
-  if (!stdout) throw new Error('the output is not piped');
-  for await (const line of createInterface(stdout)) {
-    const found = line.match(pattern);
-    if (found) return found;
-  }
-  throw new Error(`no line matched ${pattern}`);
+async function start(args: readonly string[], env: Record<string, string> = {}): Promise<KubectlSession> {
+  const session = await startKubectl(work.cluster.inside.kubeconfig, args, env);
+  sessions.push(session);
+  return session;
 }
 
 describe.each([
@@ -69,9 +54,9 @@ describe.each([
   });
 
   it('exec carries input', async () => {
-    const child = await start(['exec', '-i', 'web', '--', 'sed', 's/^/got: /'], protocol);
-    child.stdin?.end('one\n');
-    expect((await lineOf(child, /^got: (.*)/))[1]).toBe('one');
+    const session = await start(['exec', '-i', 'web', '--', 'sed', 's/^/got: /'], protocol);
+    session.stdin.end('one\n');
+    expect((await session.line(/^got: (.*)/))[1]).toBe('one');
   });
 
   it('cp carries files both ways', async () => {
@@ -89,15 +74,15 @@ describe.each([
     const container = { command: ['sh', '-c', 'while read line; do echo "got: $line"; done'], stdin: true };
     await work.create(podRunning(name, '', { container }));
     await work.running(name);
-    const child = await start(['attach', '-i', '--quiet', name], protocol);
-    const answer = lineOf(child, /^got: (.*)/);
-    child.stdin?.write('hello\n');
+    const session = await start(['attach', '-i', '--quiet', name], protocol);
+    const answer = session.line(/^got: (.*)/);
+    session.stdin.write('hello\n');
     expect((await answer)[1]).toBe('hello');
   });
 
   it('port-forward carries several connections', async () => {
-    const child = await start(['port-forward', 'pod/web', ':8080'], protocol);
-    const [, port] = await lineOf(child, /127\.0\.0\.1:(\d+) -> 8080/);
+    const session = await start(['port-forward', 'pod/web', ':8080'], protocol);
+    const [, port] = await session.line(/127\.0\.0\.1:(\d+) -> 8080/);
     const pages = await Promise.all(
       [1, 2, 3].map(async () => (await fetch(`http://127.0.0.1:${port}/`)).text()),
     );

@@ -92,8 +92,7 @@ function workerRunner({ forceAfterMs = 300_000, makesControlPlane = true } = {})
   });
 }
 
-async function createEnvironment(): Promise<Environment> {
-  const name = `steps-${++count}`;
+async function createEnvironment(name = `steps-${++count}`): Promise<Environment> {
   const spec = { owner: 'token:tests', kubernetesVersion: '1.34', expiresAt: '2099-01-01T00:00:00Z' };
   return rights.admin.create<Environment>(
     ENVIRONMENTS,
@@ -239,6 +238,44 @@ describe('the right to read the host', () => {
       { what: 'only the binding of the new namespace is there', timeoutMs: 60_000, intervalMs: 500 },
     );
     expect(await bindingsOf(second)).toEqual(before.slice(1));
+  });
+});
+
+describe('a host namespace that somebody else deletes', () => {
+  test('F15: gets nothing more; its environment goes on in a new one, and the next of that name elsewhere', async () => {
+    const name = (await createEnvironment()).metadata.name ?? '';
+    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
+    const before = await read(name);
+    const { namespace } = hostPlaceOf(before);
+    const held = { namespace, name: 'held' };
+    await rights.admin.create<KubeObject>(
+      CONFIG_MAPS,
+      { metadata: { ...held, finalizers: ['example.com/nobody'] } },
+      call(),
+    );
+    await rights.admin.delete(NAMESPACES, { name: namespace }, call());
+    await expect(workerRunner().reconcile(name, AbortSignal.timeout(60_000))).rejects.toThrow(
+      /is being deleted/,
+    );
+    const provisioned = (await read(name)).status?.conditions.find(({ type }) => type === 'Provisioned');
+    expect(provisioned).toMatchObject({ status: 'Unknown', reason: 'NamespaceTerminating' });
+    await rights.admin.patch(
+      CONFIG_MAPS,
+      held,
+      { type: 'merge', body: { metadata: { finalizers: null } } },
+      call(),
+    );
+    await eventually(async () => ((await isThere(namespace)) ? undefined : true), {
+      what: 'the namespace is gone',
+      timeoutMs: 60_000,
+    });
+    await workerRunner().reconcile(name, AbortSignal.timeout(60_000));
+    const after = await read(name);
+    expect(isConditionTrue(after.status?.conditions, 'Provisioned')).toBe(true);
+    expect(after.status?.host?.namespaceUid).not.toBe(before.status?.host?.namespaceUid);
+    await rights.admin.get(STATEFUL_SETS, { namespace, name }, call());
+    await destroy(workerRunner(), name);
+    expect(hostPlaceOf(await createEnvironment(name)).namespace).not.toBe(namespace);
   });
 });
 

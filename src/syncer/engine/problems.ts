@@ -1,0 +1,91 @@
+// What keeps a virtual object and its host copy apart: which of it waiting can change, and how its user is told, by events on the
+// virtual object and with the names inside.
+import { isConflict, isNamespaceTerminating, isNotFound, isRetryable, KubeError } from '../../kube/errors.ts';
+import { type KubeObject, keyOf, parseKey } from '../../kube/resource.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { createTeller } from '../host-text.ts';
+import { RefusedError, type TranslationContext } from '../kind.ts';
+import type { AnyKind } from '../kinds/registry.ts';
+import type { Recorder } from './recorder.ts';
+import { StoreReplacedError } from './store-identity.ts';
+
+/** Reasons of the events, besides those of a kind's own notices. */
+const REFUSED = 'SyncRefused';
+const FAILED = 'SyncFailed';
+const REPLACED = 'StoreReplaced';
+const HELD = 'DeletionHeld';
+
+/** So long after its time to end a host object may be there without a word: most finalizers do their work in seconds. */
+const HELD_AFTER_MS = 10_000;
+
+export interface Problems {
+  /** Tells what the user can do something about. */
+  tell(virtual: KubeObject, error: unknown, signal: AbortSignal): Promise<void>;
+  /**
+   * Tells that somebody's finalizer keeps a host object that should be gone.
+   * @returns in how many milliseconds that is worth telling, if it still is so; 0 when there is nothing to come back for.
+   */
+  tellHeld(virtual: KubeObject, host: KubeObject, signal: AbortSignal): Promise<number>;
+  /** If it fails again, that is told again. */
+  recovered(virtual: KubeObject): void;
+}
+
+export interface ProblemsDeps {
+  recorder: Recorder;
+  context: TranslationContext;
+  clock: Clock;
+}
+
+export function createProblems(
+  { type, references }: AnyKind,
+  { recorder, context, clock }: ProblemsDeps,
+): Problems {
+  function inWordsInside(virtual: KubeObject, text: string): string {
+    const name = context.hostName(type, parseKey(keyOf(virtual)));
+    const host = { metadata: { namespace: context.hostNamespace, name } };
+    return createTeller(host, virtual, () => references?.(virtual) ?? [], context)(text);
+  }
+
+  return {
+    async tell(virtual, error, signal) {
+      if (error instanceof RefusedError) {
+        const message = `${error.message} (${error.code})`;
+        return recorder.warn(type, virtual, { reason: REFUSED, message }, signal);
+      }
+      if (error instanceof StoreReplacedError) {
+        return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
+      }
+      if (!(error instanceof KubeError) || isOvertaken(error) || isRetryable(error)) return;
+      const warning = isNamespaceTerminating(error)
+        ? {
+            message:
+              'this virtual cluster is being deleted on the host, where nothing new can be made for it',
+          }
+        : { message: inWordsInside(virtual, error.message), sameAs: error.code };
+      await recorder.warn(type, virtual, { reason: FAILED, ...warning }, signal);
+    },
+
+    async tellHeld(virtual, { metadata: { deletionTimestamp, finalizers = [] } }, signal) {
+      if (!deletionTimestamp || finalizers.length === 0) return 0;
+      const leftMs = Date.parse(deletionTimestamp) + HELD_AFTER_MS - clock.nowMs();
+      if (leftMs > 0) return leftMs;
+      const message = `the copy on the host is being deleted and waits for somebody's finalizer: ${finalizers.join(', ')}`;
+      await recorder.warn(type, virtual, { reason: HELD, message }, signal);
+      return 0;
+    },
+
+    recovered: (virtual) => recorder.recovered(virtual, FAILED),
+  };
+}
+
+/** The world has moved on since it was looked at, which the next look will show. */
+export function isOvertaken(error: unknown): boolean {
+  return isConflict(error) || isNotFound(error);
+}
+
+/** Nothing that waiting could change: only a change of the objects themselves does, and that queues them anyway. */
+export function isFinal(error: unknown): boolean {
+  return (
+    error instanceof RefusedError || error instanceof StoreReplacedError || isNamespaceTerminating(error)
+  );
+}
