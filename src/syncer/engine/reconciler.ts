@@ -215,7 +215,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
     if (store !== undefined && store !== identity.current())
       throw new StoreReplacedError(store, identity.current());
-    throw new RefusedError('NameTaken', `the host object ${name} belongs to somebody else`);
+    throw new RefusedError('NameTaken', 'what has its name on the host belongs to somebody else');
   }
 
   async function update(
