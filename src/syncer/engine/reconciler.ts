@@ -1,6 +1,6 @@
 // Brings one virtual object and its host copy together. The same for all kinds; a kind says only what its objects look like.
 import type { KubeClient } from '../../kube/client.ts';
-import { isAlreadyExists, isConflict, isNotFound, isRetryable, KubeError } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
 import {
   apiVersionOf,
   type KubeObject,
@@ -20,8 +20,10 @@ import { ANNOTATION_STORE, ANNOTATION_UID, type KindKey, kindKey } from '../name
 import { copyOf, hostCopy, INDEX, pairOf, referenceIndexKey, type StorePairs } from '../stores.ts';
 import type { Departed } from './departed.ts';
 import type { Expectations } from './expectations.ts';
+import { failureToTell } from './failure.ts';
 import type { Recorder } from './recorder.ts';
 import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
+import { refusedIfTooLarge, requireStorable } from './too-large.ts';
 
 /** Reasons of the events that a virtual object may get from here, besides a kind's own notices. */
 const REFUSED = 'SyncRefused';
@@ -94,7 +96,8 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     try {
       await bringTogether(key, virtual, host, signal);
       if (virtual) recorder.recovered(virtual, FAILED);
-    } catch (error) {
+    } catch (caught) {
+      const error = refusedIfTooLarge(caught);
       if (virtual) await tell(virtual, error, signal);
       if (error instanceof StoreReplacedError) deps.onStoreReplaced(error);
       if (!isFinal(error)) throw error;
@@ -193,6 +196,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     if (reserved && reserved !== 'not-seen') return update(reserved, desired, virtual, signal);
     // The arrival of a reference on the host queues this object again.
     if (!hasItsReferences(virtual)) return;
+    requireStorable(desired);
     // In this order: a kubelet that finds a pod before its tokens waits, and longer each time.
     await companion?.ensure(virtual, signal);
     expectations.creating(id);
@@ -357,12 +361,13 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     if (error instanceof StoreReplacedError) {
       return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
     }
-    if (!(error instanceof KubeError) || isOvertaken(error) || isRetryable(error)) return;
-    const key = parseKey(keyOf(virtual));
-    const host = { metadata: { namespace: context.hostNamespace, name: context.hostName(type, key) } };
+    const key = keyOf(virtual);
+    const host = {
+      metadata: { namespace: context.hostNamespace, name: context.hostName(type, parseKey(key)) },
+    };
     const teller = createTeller(host, virtual, () => kind.references?.(virtual) ?? [], context);
-    const warning = { reason: FAILED, message: teller(error.message), sameAs: error.code };
-    await recorder.warn(type, virtual, warning, signal);
+    const failure = failureToTell(error, queue.retries(kindKey(type, key)), teller);
+    if (failure) await recorder.warn(type, virtual, { reason: FAILED, ...failure }, signal);
   }
 
   return { reconcile };
@@ -377,11 +382,6 @@ function copyBehind(): UnavailableError {
     code: 'CopyBehind',
     message: 'the local copy does not show the host object yet',
   });
-}
-
-/** The world has moved on since it was looked at, which the next look will show. */
-export function isOvertaken(error: unknown): boolean {
-  return isConflict(error) || isNotFound(error);
 }
 
 /** Nothing that waiting could change: only a change of the objects themselves does, and that queues them anyway. */
