@@ -76,6 +76,8 @@ export const services: SyncedKind<Service> = {
       metadata: {},
       spec: defined({
         ...plainSpec(spec),
+        // Inside it comes by default with external IPs too, without which the host takes it of these types only.
+        externalTrafficPolicy: isReachedFromOutside(spec) ? spec.externalTrafficPolicy : undefined,
         selector: hasSelector(virtual)
           ? { ...hostLabels(spec.selector), ...placeLabels(cluster, metadata.namespace) }
           : undefined,
@@ -118,9 +120,13 @@ function mergeService(host: Service, desired: Service): Service {
   return { ...host, metadata: mergeMetadata(host.metadata, metadata), spec: { ...kept, ...owned } };
 }
 
+function isReachedFromOutside({ type }: ServiceSpec): boolean {
+  return type === 'NodePort' || type === 'LoadBalancer';
+}
+
 /** The node ports are the host's to give. */
 function withNodePorts(host: Service, { spec }: Service): ServiceSpec | undefined {
-  if (spec?.type !== 'NodePort' && spec?.type !== 'LoadBalancer') return spec;
+  if (!spec || !isReachedFromOutside(spec)) return spec;
   return {
     ...spec,
     ports: spec.ports?.map((own) => {
