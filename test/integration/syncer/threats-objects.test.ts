@@ -7,6 +7,7 @@ import {
   INGRESSES,
   type KubeObject,
   NETWORK_POLICIES,
+  NODES,
   PERSISTENT_VOLUME_CLAIMS,
   PERSISTENT_VOLUMES,
   POD_DISRUPTION_BUDGETS,
@@ -18,6 +19,8 @@ import {
 } from '../../../src/kube/resource.ts';
 import type {
   ConfigMap,
+  EndpointSlice,
+  Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Service,
@@ -131,6 +134,72 @@ describe('T2: a volume that a tenant makes', () => {
       expect(status?.phase).toBe('Available');
     } finally {
       await host().delete(PERSISTENT_VOLUMES, { name }, call());
+    }
+  });
+});
+
+describe('T14: a Service', () => {
+  const ports = [{ port: 80 }];
+  const served = (name: string, spec: Service['spec']) =>
+    inside().create<Service>(SERVICES, { metadata: named(name), spec }, call());
+
+  it('takes no address of others', async () => {
+    await served('taker', {
+      selector: { app: 'x' },
+      ports,
+      externalIPs: ['192.0.2.1'],
+    });
+    const { spec } = await copied<Service>(SERVICES, 'taker');
+    expect(spec).not.toHaveProperty('externalIPs');
+    expect(await work.warnings('taker')).toMatchObject([
+      { reason: 'FieldDropped', message: expect.stringMatching(/^spec\.externalIPs: /) },
+    ]);
+  });
+
+  it.each(['NodePort', 'LoadBalancer'])(
+    'has nothing of the host’s that its quota does not give (%s)',
+    async (type) => {
+      await expect(served(type.toLowerCase(), { type, ports })).rejects.toThrow(/exceeded quota/);
+      expect(await work.find(SERVICES, type.toLowerCase())).toBeUndefined();
+    },
+  );
+
+  it('is no alias on the host', async () => {
+    await served('alias', { type: 'ExternalName', externalName: 'kubernetes.default.svc.cluster.local' });
+    await served('after-alias', { ports });
+    await copied(SERVICES, 'after-alias');
+    expect(await work.onHost(SERVICES, 'alias')).toBeUndefined();
+  });
+
+  it('leads by no hand-made slice to machines of the host or to what they only have among themselves', async () => {
+    await served('leads', { ports });
+    const { items: nodes } = await host().list<Node>(NODES, call());
+    const apis = await host().get<EndpointSlice>(
+      ENDPOINT_SLICES,
+      { namespace: 'default', name: 'kubernetes' },
+      call(),
+    );
+    const own = await inside().get<Service>(SERVICES, named('kubernetes'), call());
+    const addresses = {
+      metadata: '169.254.169.254',
+      loopback: '127.0.0.1',
+      node: nodes[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address,
+      api: apis.endpoints?.[0]?.addresses[0],
+      'own-api': own.spec?.clusterIP,
+    };
+    for (const [name, address = ''] of Object.entries(addresses)) {
+      const metadata = { ...named(name), labels: { 'kubernetes.io/service-name': 'leads' } };
+      const endpoints = [{ addresses: [address], conditions: { ready: true } }];
+      const slice = { metadata, addressType: 'IPv4', endpoints, ports };
+      // Some are refused by the API inside already.
+      const isMade = await inside()
+        .create<EndpointSlice>(ENDPOINT_SLICES, slice, call())
+        .then(
+          () => true,
+          (error: Error) => !/link-local|loopback/.test(error.message),
+        );
+      if (isMade) expect(await work.warnings(name)).toMatchObject([{ reason: 'SyncRefused' }]);
+      expect(await work.onHost(ENDPOINT_SLICES, name)).toBeUndefined();
     }
   });
 });

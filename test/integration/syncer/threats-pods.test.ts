@@ -124,6 +124,37 @@ describe('T1: a pod', () => {
   });
 });
 
+describe('T3: the status of a pod', () => {
+  it('that a tenant writes is put back, and is nothing on the host', async () => {
+    const before = await work.running('plain');
+    const ofHost = (await work.onHost<Pod>(PODS, 'plain'))?.status;
+    const address = '169.254.169.254';
+    const status = {
+      phase: 'Succeeded',
+      hostIP: address,
+      hostIPs: [{ ip: address }],
+      podIP: address,
+      podIPs: [{ ip: address }],
+      conditions: [{ type: 'Ready', status: 'False' }],
+    };
+    const { metadata } = await inside().patch<Pod>(
+      PODS,
+      { namespace: 'default', name: 'plain' },
+      { type: 'merge', body: { status } },
+      { ...call(), subresource: 'status' },
+    );
+    const after = await work.podWhere(
+      'plain',
+      'has its status again',
+      (pod) => pod.metadata.resourceVersion !== metadata.resourceVersion && pod.status?.phase === 'Running',
+    );
+    expect(after.status).toMatchObject({ podIP: before.status?.podIP, hostIP: before.status?.hostIP });
+    const copy = await work.onHost<Pod>(PODS, 'plain');
+    expect(copy?.status).toEqual(ofHost);
+    expect(JSON.stringify(copy)).not.toContain(address);
+  });
+});
+
 describe('T4: a pod', () => {
   /** What no node has. */
   const unicorns = { limits: { 'example.com/unicorns': '1' }, requests: { 'example.com/unicorns': '1' } };
