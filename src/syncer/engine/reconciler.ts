@@ -1,6 +1,6 @@
 // Brings one virtual object and its host copy together. The same for all kinds; a kind says only what its objects look like.
 import type { KubeClient } from '../../kube/client.ts';
-import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
 import {
   apiVersionOf,
   type KubeObject,
@@ -362,9 +362,10 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
       return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
     }
     const key = keyOf(virtual);
-    const host = {
-      metadata: { namespace: context.hostNamespace, name: context.hostName(type, parseKey(key)) },
-    };
+    // One that was reserved has a name of its own until it is adopted.
+    const refused = error instanceof KubeError ? error.details?.name : undefined;
+    const name = refused ?? context.hostName(type, parseKey(key));
+    const host = { metadata: { namespace: context.hostNamespace, name } };
     const teller = createTeller(host, virtual, () => kind.references?.(virtual) ?? [], context);
     const failure = failureToTell(error, queue.retries(kindKey(type, key)), teller);
     if (failure) await recorder.warn(type, virtual, { reason: FAILED, ...failure }, signal);

@@ -50,6 +50,22 @@ describe('what the host refuses', () => {
     await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined(), { timeout: 5_000 });
   });
 
+  it('is told with its name inside, whatever name it has on the host (T16)', async () => {
+    const { virtual, host } = await run();
+    host.intercept = ({ verb, type }) => {
+      if (verb !== 'create' || type !== PODS) return;
+      throw new KubeError({
+        status: 422,
+        reason: 'Invalid',
+        message: 'Pod "vc-reserved-c0ffee" is invalid',
+        details: { name: 'vc-reserved-c0ffee' },
+      });
+    };
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    expect(eventsOn('web')).toMatchObject([{ reason: 'SyncFailed', message: 'Pod "web" is invalid' }]);
+  });
+
   it('by an internal error that stays is told once, without the words of the host (F16, T16)', async () => {
     const { virtual, host } = await run();
     let tries = 0;
