@@ -1,6 +1,6 @@
 // T15: how much one tenant may take of what all share: objects, resources, events and sizes. What is beyond is told or dropped,
 // and all else goes on.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CONFIG_MAPS, EVENTS, type KubeObject, PODS, SERVICES } from '../../../src/kube/resource.ts';
 import type { ConfigMap, Event, Pod, Service } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -38,10 +38,10 @@ const copies = async () => {
   });
   return items;
 };
-const end = async (name: string) => {
-  await inside().delete(PODS, named(name), { ...call(), gracePeriodSeconds: 0 });
-  await work.gone(PODS, name);
-};
+/** What one test leaves would count in the next. */
+afterEach(async () => {
+  await work.cluster.inside.kubectl(['delete', 'deployments,pods', '--all', '--timeout=60s']);
+});
 const reads = (map: string): Partial<Pod['spec']> & { container: object } => ({
   container: { envFrom: [{ configMapRef: { name: map } }] },
 });
@@ -55,7 +55,6 @@ describe('T15: objects of a tenant', () => {
     await work.running('after');
     const { items } = await work.host.client.list(CONFIG_MAPS, { namespace: work.hostNamespace, ...call() });
     expect(items).toHaveLength(MAPS_BEFORE);
-    await end('after');
   });
 
   it('are as many on the host as its quota says; one too many waits, is told, and keeps no other kind', async () => {
@@ -69,14 +68,13 @@ describe('T15: objects of a tenant', () => {
     const [told] = await work.warnings('third');
     expect(told).toMatchObject({ reason: 'SyncFailed' });
     expect(told?.message).toMatch(/^configmaps "third" is forbidden: exceeded quota: .*count\/configmaps=1/);
-    expect(await work.onHost(PODS, 'third')).toBeUndefined();
+    expect(await work.onHost(CONFIG_MAPS, 'third')).toBeUndefined();
     const service: Service = { metadata: named('goes-on'), spec: { ports: [{ port: 80 }] } };
     await inside().create(SERVICES, service, call());
     await eventually(() => work.onHost(SERVICES, 'goes-on'), {
       what: 'a Service arrives',
       timeoutMs: 20_000,
     });
-    for (const name of ['first', 'second', 'third']) await end(name);
   });
 
   it('are pods no more than the quota lets run, whatever a controller inside wants', async () => {
@@ -108,11 +106,6 @@ describe('T15: objects of a tenant', () => {
     expect(await copies()).toHaveLength(PODS_AT_MOST);
     const waiting = (await pods()).items.filter(({ status }) => status?.phase === 'Pending');
     expect(waiting.every(({ metadata }) => told.has(metadata.name))).toBe(true);
-    await inside().delete(DEPLOYMENTS, named('swarm'), { ...call(), propagationPolicy: 'Background' });
-    await eventually(async () => ((await pods()).items.length === 0 ? true : undefined), {
-      what: 'they are gone',
-      timeoutMs: 60_000,
-    });
   });
 
   it('ask for no more CPU and memory than the quota has, and have limits when they say none', async () => {
@@ -121,7 +114,6 @@ describe('T15: objects of a tenant', () => {
     const [told] = await work.warnings('greedy');
     expect(told?.message).toMatch(/exceeded quota: .*requests\.cpu=100/);
     expect(await work.onHost(PODS, 'greedy')).toBeUndefined();
-    await end('greedy');
     await work.create(podRunning('modest'));
     await work.running('modest');
     const [container] = (await work.onHost<Pod>(PODS, 'modest'))?.spec?.containers ?? [];
@@ -156,8 +148,6 @@ describe('T15: huge objects', () => {
     expect(await work.onHost(PODS, 'huge')).toBeUndefined();
     await work.create(podRunning('small'));
     await work.running('small');
-    await end('small');
-    await end('huge');
   });
 });
 
@@ -173,7 +163,9 @@ describe('T15: events', () => {
   }
 
   it('are carried inside no faster than the limit, and a storm of them stops nothing', async () => {
-    const subject = await work.onHost<Pod>(PODS, 'modest');
+    await work.create(podRunning('windy'));
+    await work.running('windy');
+    const subject = await work.onHost<Pod>(PODS, 'windy');
     const { name = '', namespace, uid } = subject?.metadata ?? {};
     const before = await dropped();
     let made = 0;
