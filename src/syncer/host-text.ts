@@ -1,21 +1,27 @@
 // Text that the host wrote about an object, told with the names inside: it must not show where on the host a tenant lives.
 import type { KubeObject } from '../kube/resource.ts';
 import type { Reference, TranslationContext } from './kind.ts';
+import { HOST_NAMES } from './names.ts';
+
+type Names = Pick<TranslationContext, 'hostName' | 'nameInside'>;
 
 /**
- * A function that replaces, in text about `host`, its uid, name and namespace and the host names of what `virtual` refers to.
+ * A function that replaces, in text about `host`, its uid, name and namespace, the host names of what `virtual` refers to, be it
+ * there or not, and those of all else that this cluster has on the host: a scheduler names other pods, a kubelet tokens.
  * @param references what `virtual` refers to; asked for only when there is text.
  */
 export function createTeller(
   host: KubeObject,
   virtual: KubeObject,
   references: () => readonly Reference[],
-  context: Pick<TranslationContext, 'hostName'>,
+  context: Names,
 ): (text: string) => string {
   let replacements: readonly Replacement[] | undefined;
   return (text) => {
     replacements ??= replacementsFor(host, virtual, references(), context);
-    return replacements.reduce((told, { word, by }) => told.replace(word, () => by), text);
+    return replacements
+      .reduce((told, { word, by }) => told.replace(word, () => by), text)
+      .replace(HOST_NAMES, (name) => context.nameInside(name) ?? name);
   };
 }
 
@@ -28,7 +34,7 @@ function replacementsFor(
   host: KubeObject,
   virtual: KubeObject,
   references: readonly Reference[],
-  context: Pick<TranslationContext, 'hostName'>,
+  context: Names,
 ): Replacement[] {
   const names: [string | undefined, string | undefined][] = [
     [host.metadata.uid, virtual.metadata.uid],

@@ -125,6 +125,8 @@ export interface TranslationContext extends ClusterFacts {
   storeUid: string;
   /** The host name of a virtual object: that of its host copy if there is one, else the name it is going to have. */
   hostName(type: ResourceType, name: ObjectName): string;
+  /** The name inside of what has this name on the host: of a copy, or of the pod whose tokens it holds. */
+  nameInside(hostName: string): string | undefined;
   services(namespace: string): readonly Service[];
   service(name: ObjectName): Service | undefined;
   /** Names of the virtual namespaces whose labels match. */

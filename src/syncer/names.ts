@@ -88,6 +88,9 @@ export function hostName(cluster: string, plural: string, { namespace = '', name
   return withHash(readable(text, /[^a-z0-9-]/g), hash(cluster, plural, namespace, name));
 }
 
+/** Names in text that `hostName` may have made. */
+export const HOST_NAMES = /(?<![A-Za-z0-9-])[a-z0-9][a-z0-9-]*-[a-z2-7]{10}(?![A-Za-z0-9-])/g;
+
 /** The host key of a virtual pod label; the value is kept. */
 export function hostLabelKey(key: string): string {
   return LABEL_PREFIX + withHash(readable(key, /[^a-z0-9._-]/gi), hash(key));

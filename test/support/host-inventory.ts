@@ -1,7 +1,7 @@
 // Every object that an API server holds, of every type it can list: taken before and after, it shows what was left behind.
 import type { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound, isRetryable } from '../../src/kube/errors.ts';
-import { keyOf, type ResourceType } from '../../src/kube/resource.ts';
+import { type KubeObject, keyOf, type ResourceType } from '../../src/kube/resource.ts';
 
 interface ApiResourceList {
   resources: { name: string; kind: string; namespaced: boolean; verbs: string[] }[];
@@ -27,15 +27,18 @@ async function listableTypes(client: KubeClient, signal: AbortSignal): Promise<R
     versions.map(async ({ group, version, path }) => {
       const { resources } = JSON.parse(await client.text(path, { signal })) as ApiResourceList;
       return resources
-        .filter(({ name, verbs }) => !name.includes('/') && verbs.includes('list') && !RECORDS.has(name))
+        .filter(({ name, verbs }) => !name.includes('/') && verbs.includes('list'))
         .map(({ name, kind, namespaced }) => ({ group, version, plural: name, kind, namespaced }));
     }),
   );
   return lists.flat();
 }
 
-/** `plural.group namespace/name uid`, one a line, of every object there is. */
-export async function inventory(client: KubeClient, signal: AbortSignal): Promise<Set<string>> {
+/** Every object there is, with its type. */
+export async function everyObject(
+  client: KubeClient,
+  signal: AbortSignal,
+): Promise<{ type: ResourceType; object: KubeObject }[]> {
   const types = await listableTypes(client, signal);
   const lists = await Promise.all(
     types.map(async (type) => {
@@ -44,11 +47,22 @@ export async function inventory(client: KubeClient, signal: AbortSignal): Promis
         if (isNotFound(error) || (type.group.includes('.') && isRetryable(error))) return { items: [] };
         throw error;
       });
-      const resource = type.group ? `${type.plural}.${type.group}` : type.plural;
-      return items.map((object) => `${resource} ${keyOf(object)} ${object.metadata.uid ?? ''}`);
+      return items.map((object) => ({ type, object }));
     }),
   );
-  return new Set(lists.flat());
+  return lists.flat();
+}
+
+/** `plural.group namespace/name uid`, one a line, of every object there is. */
+export async function inventory(client: KubeClient, signal: AbortSignal): Promise<Set<string>> {
+  const objects = await everyObject(client, signal);
+  return new Set(
+    objects.flatMap(({ type: { group, plural }, object }) => {
+      if (RECORDS.has(plural)) return [];
+      const resource = group ? `${plural}.${group}` : plural;
+      return `${resource} ${keyOf(object)} ${object.metadata.uid ?? ''}`;
+    }),
+  );
 }
 
 /** What `after` holds and `before` did not. */

@@ -19,4 +19,5 @@ export const AUTOSCALERS = namespaced(
 );
 export const LIMIT_RANGES = namespaced('', 'v1', 'limitranges', 'LimitRange');
 export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
+export const DEPLOYMENTS = namespaced('apps', 'v1', 'deployments', 'Deployment');
 export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');

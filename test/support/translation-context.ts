@@ -72,6 +72,7 @@ export function translationContext(
     hostsImage: 'example/mayfly:1',
     storeUid: 'store-1',
     hostName: (type, name) => hostName('vc', type.plural, name),
+    nameInside: () => undefined,
     services: (namespace) => services.filter(({ metadata }) => metadata.namespace === namespace),
     service: (name) => services.find((service) => keyOf(service) === objectKey(name)),
     namespacesWith: (matches) =>

@@ -1,9 +1,16 @@
 // What translators may look up, answered from the local stores.
-import { INGRESS_CLASSES, type KubeObject, NETWORK_POLICIES, objectKey } from '../../kube/resource.ts';
+import {
+  INGRESS_CLASSES,
+  type KubeObject,
+  NETWORK_POLICIES,
+  objectKey,
+  parseKey,
+} from '../../kube/resource.ts';
 import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
-import { hostName } from '../names.ts';
+import { hostName, virtualKeyOf } from '../names.ts';
 import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
 import { hostCopy, INDEX, MARKED, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
+import { tokensOf } from '../tokens/projections.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
 export interface ContextOptions {
@@ -35,6 +42,15 @@ export function createContext({
       const pair = pairOf(pairs, type);
       const copy = pair && hostCopy(pair.host, objectKey(name));
       return copy?.metadata.name ?? hostName(facts.cluster, type.plural, name);
+    },
+    nameInside(name) {
+      const place = objectKey({ namespace: facts.hostNamespace, name });
+      for (const { host } of pairs.values()) {
+        const found = host.get(place);
+        const key = found && (virtualKeyOf(found.metadata) ?? tokensOf(found.metadata)[0]);
+        if (key) return parseKey(key).name;
+      }
+      return undefined;
     },
     services: (namespace) => stores.virtual.services.byIndex(INDEX.byNamespace, namespace),
     service: (name) => stores.virtual.services.get(objectKey(name)),

@@ -254,48 +254,6 @@ describe('whose an object is', () => {
   });
 });
 
-describe('what the host refuses', () => {
-  const quotaFull = () => {
-    throw new KubeError({
-      status: 403,
-      reason: 'Forbidden',
-      message: `pods "${hostKey('pods', 'default/web').split('/')[1]}" is forbidden: exceeded quota`,
-    });
-  };
-
-  it('becomes one event on the virtual pod, with its own name, and recovers when there is room (F16)', async () => {
-    const { virtual, host } = await run();
-    host.intercept = ({ verb, type }) => {
-      if (verb === 'create' && type === PODS) quotaFull();
-    };
-    virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() =>
-      expect(
-        host.requests.filter(({ verb, type }) => verb === 'create' && type === PODS).length,
-      ).toBeGreaterThan(2),
-    );
-    expect(eventsOn('web')).toMatchObject([
-      { reason: 'SyncFailed', type: 'Warning', message: 'pods "web" is forbidden: exceeded quota' },
-    ]);
-    host.intercept = undefined;
-    await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined(), { timeout: 5_000 });
-  });
-
-  it('says once why a pod may not reach the host, and makes no request for it', async () => {
-    const { virtual, host } = await run();
-    virtual.put(PODS, podNamed('default/web', { hostNetwork: true }));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused' });
-    expect(eventsOn('web')[0]?.message).toMatch(/^spec\.hostNetwork: .*ForbiddenByProfile/);
-    virtual.change<Pod>(PODS, 'default/web', ({ metadata }) => {
-      metadata.annotations = { changed: 'yes' };
-    });
-    await syncer.quiet();
-    expect(eventsOn('web')).toHaveLength(1);
-    expect(host.writes()).toEqual([]);
-  });
-});
-
 describe('services', () => {
   const reservedFor = (clusterIP: string): Service => ({
     metadata: {

@@ -221,6 +221,9 @@ describe('events of the host', () => {
     await vi.waitFor(() => expect(podOnHost(host, 'default/web')).toBeDefined());
     const copy = podOnHost(host, 'default/web');
     const configName = hostKey('configmaps', 'default/missing').split('/')[1];
+    virtual.put(PODS, podNamed('shop/other'));
+    await vi.waitFor(() => expect(podOnHost(host, 'shop/other')).toBeDefined());
+    const other = podOnHost(host, 'shop/other')?.metadata.name;
     await syncer.quiet();
     host.put(EVENTS, {
       metadata: { namespace: 'host-ns', name: `${copy?.metadata.name}.17c0ffee` },
@@ -232,7 +235,7 @@ describe('events of the host', () => {
         uid: copy?.metadata.uid,
       },
       reason: 'FailedMount',
-      message: `configmap "${configName}" not found for host-ns/${copy?.metadata.name}`,
+      message: `configmap "${configName}" not found for host-ns/${copy?.metadata.name}; see ${other}`,
       type: 'Warning',
       lastTimestamp: new Date().toISOString(),
     } as Event);
@@ -246,7 +249,7 @@ describe('events of the host', () => {
     await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
     expect(eventsOn('web')[0]).toMatchObject({
       metadata: { namespace: 'default', name: 'web.17c0ffee' },
-      message: 'configmap "missing" not found for default/web',
+      message: 'configmap "missing" not found for default/web; see other',
     });
     expect(virtual.list(EVENTS)).toHaveLength(1);
   });

@@ -2,10 +2,12 @@
 // virtual object and with the names inside.
 import { isConflict, isNamespaceTerminating, isNotFound, isRetryable, KubeError } from '../../kube/errors.ts';
 import { type KubeObject, keyOf, parseKey } from '../../kube/resource.ts';
+import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createTeller } from '../host-text.ts';
 import { RefusedError, type TranslationContext } from '../kind.ts';
 import type { AnyKind } from '../kinds/registry.ts';
+import { kindKey } from '../names.ts';
 import type { Recorder } from './recorder.ts';
 import { StoreReplacedError } from './store-identity.ts';
 
@@ -14,6 +16,9 @@ const REFUSED = 'SyncRefused';
 const FAILED = 'SyncFailed';
 const REPLACED = 'StoreReplaced';
 const HELD = 'DeletionHeld';
+
+/** After so many tries an internal error is taken for one that is about this object, and stays: it would have passed by now. */
+const INTERNAL_ERROR_TRIES = 4;
 
 /** So long after its time to end a host object may be there without a word: most finalizers do their work in seconds. */
 const HELD_AFTER_MS = 10_000;
@@ -34,16 +39,29 @@ export interface ProblemsDeps {
   recorder: Recorder;
   context: TranslationContext;
   clock: Clock;
+  queue: WorkQueue;
 }
 
 export function createProblems(
   { type, references }: AnyKind,
-  { recorder, context, clock }: ProblemsDeps,
+  { recorder, context, clock, queue }: ProblemsDeps,
 ): Problems {
-  function inWordsInside(virtual: KubeObject, text: string): string {
-    const name = context.hostName(type, parseKey(keyOf(virtual)));
+  /** @param refused the name of the host object that was refused: one that was reserved has a name of its own until it is adopted. */
+  function inWordsInside(virtual: KubeObject, text: string, refused: string | undefined): string {
+    const name = refused ?? context.hostName(type, parseKey(keyOf(virtual)));
     const host = { metadata: { namespace: context.hostNamespace, name } };
     return createTeller(host, virtual, () => references?.(virtual) ?? [], context)(text);
+  }
+
+  function messageOf(virtual: KubeObject, error: KubeError): string | undefined {
+    if (isOvertaken(error)) return undefined;
+    if (isNamespaceTerminating(error))
+      return 'this virtual cluster is being deleted on the host, where nothing new can be made for it';
+    if (!isRetryable(error)) return inWordsInside(virtual, error.message, error.details?.name);
+    const tries = queue.retries(kindKey(type, keyOf(virtual)));
+    if (error.status !== 500 || tries < INTERNAL_ERROR_TRIES) return undefined;
+    // In its own words an internal error may name anything, addresses of the host's webhooks for one.
+    return 'the host has an internal error with it';
   }
 
   return {
@@ -55,14 +73,14 @@ export function createProblems(
       if (error instanceof StoreReplacedError) {
         return recorder.warn(type, virtual, { reason: REPLACED, message: error.message }, signal);
       }
-      if (!(error instanceof KubeError) || isOvertaken(error) || isRetryable(error)) return;
-      const warning = isNamespaceTerminating(error)
-        ? {
-            message:
-              'this virtual cluster is being deleted on the host, where nothing new can be made for it',
-          }
-        : { message: inWordsInside(virtual, error.message), sameAs: error.code };
-      await recorder.warn(type, virtual, { reason: FAILED, ...warning }, signal);
+      const message = error instanceof KubeError ? messageOf(virtual, error) : undefined;
+      if (!message) return;
+      await recorder.warn(
+        type,
+        virtual,
+        { reason: FAILED, message, sameAs: (error as KubeError).code },
+        signal,
+      );
     },
 
     async tellHeld(virtual, { metadata: { deletionTimestamp, finalizers = [] } }, signal) {

@@ -23,6 +23,7 @@ import type { Expectations } from './expectations.ts';
 import { createProblems, isFinal } from './problems.ts';
 import type { Recorder } from './recorder.ts';
 import { type StoreIdentity, StoreReplacedError } from './store-identity.ts';
+import { refusedIfTooLarge, requireStorable } from './too-large.ts';
 
 /** After so many tries a host object that should have been reserved is taken for missing, and made. */
 const RESERVATION_TRIES = 5;
@@ -93,7 +94,8 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     try {
       await bringTogether(key, virtual, host, signal);
       if (virtual) problems.recovered(virtual);
-    } catch (error) {
+    } catch (caught) {
+      const error = refusedIfTooLarge(caught);
       if (virtual) await problems.tell(virtual, error, signal);
       if (error instanceof StoreReplacedError) deps.onStoreReplaced(error);
       if (!isFinal(error)) throw error;
@@ -193,6 +195,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     if (reserved && reserved !== 'not-seen') return update(reserved, desired, virtual, signal);
     // The arrival of a reference on the host queues this object again.
     if (!hasItsReferences(virtual)) return;
+    requireStorable(desired);
     // In this order: a kubelet that finds a pod before its tokens waits, and longer each time.
     await companion?.ensure(virtual, signal);
     expectations.creating(id);
@@ -215,7 +218,7 @@ export function createReconciler(kind: AnyKind, deps: ReconcilerDeps): Reconcile
     }
     if (store !== undefined && store !== identity.current())
       throw new StoreReplacedError(store, identity.current());
-    throw new RefusedError('NameTaken', `the host object ${name} belongs to somebody else`);
+    throw new RefusedError('NameTaken', 'what has its name on the host belongs to somebody else');
   }
 
   async function update(

@@ -234,6 +234,15 @@ describe('what flows and what does not', () => {
     ]);
   });
 
+  it('drops with the external IPs of a Service what is said of traffic to them', () => {
+    const kind = kindOf('services');
+    const policyOf = (type: string) =>
+      (copyOf(kind, { ...service, spec: { ...service.spec, type } } as Service) as Service).spec
+        ?.externalTrafficPolicy;
+    expect(policyOf('ClusterIP')).toBeUndefined();
+    expect(policyOf('LoadBalancer')).toBe('Cluster');
+  });
+
   it('takes node ports and the addresses of a load balancer from the host', () => {
     const kind = kindOf('services');
     const host: Service = {

@@ -8,7 +8,6 @@ import {
   NETWORK_POLICIES,
   POD_DISRUPTION_BUDGETS,
   PODS,
-  type ResourceType,
 } from '../../../src/kube/resource.ts';
 import type {
   NetworkPolicy,
@@ -17,6 +16,7 @@ import type {
   PodDisruptionBudget,
 } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
+import { DEPLOYMENTS } from '../../support/resource-types.ts';
 import {
   call,
   type SyncedCluster,
@@ -25,13 +25,6 @@ import {
   within,
 } from '../../support/synced-cluster.ts';
 
-const DEPLOYMENTS: ResourceType = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-};
 const named = (name: string) => ({ namespace: 'default', name });
 
 let cluster: SyncedCluster;

@@ -81,6 +81,8 @@ export const services: SyncedKind<Service> = {
       metadata: { labels: unservedLabels(metadata) },
       spec: defined({
         ...plainSpec(spec),
+        // Inside it comes by default with external IPs too, without which the host takes it of these types only.
+        externalTrafficPolicy: isReachedFromOutside(spec) ? spec.externalTrafficPolicy : undefined,
         selector: hasSelector(virtual)
           ? { ...hostLabels(spec.selector), ...placeLabels(cluster, metadata.namespace) }
           : undefined,
@@ -134,9 +136,13 @@ function unservedLabels({ labels = {} }: ObjectMeta): Record<string, string> {
   return Object.fromEntries(asked.map((key) => [key, NO_PROXY]));
 }
 
+function isReachedFromOutside({ type }: ServiceSpec): boolean {
+  return type === 'NodePort' || type === 'LoadBalancer';
+}
+
 /** The node ports are the host's to give. */
 function withNodePorts(host: Service, { spec }: Service): ServiceSpec | undefined {
-  if (spec?.type !== 'NodePort' && spec?.type !== 'LoadBalancer') return spec;
+  if (!spec || !isReachedFromOutside(spec)) return spec;
   return {
     ...spec,
     ports: spec.ports?.map((own) => {
