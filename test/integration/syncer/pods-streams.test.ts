@@ -102,7 +102,7 @@ describe('logs', () => {
     );
     await work.podWhere('talker', 'runs again', ({ status }) => {
       const [app] = status?.containerStatuses ?? [];
-      return app?.restartCount === 1 && app.ready;
+      return app?.restartCount === 1 && app.ready && app.lastState?.terminated !== undefined;
     });
   });
   const logs = async (...options: string[]) =>

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CONFIG_MAPS, EVENTS, type KubeObject, PODS, SERVICES } from '../../../src/kube/resource.ts';
 import type { ConfigMap, Event, Pod, Service } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
-import { DEPLOYMENTS } from '../../support/resource-types.ts';
+import { DEPLOYMENTS, RESOURCE_QUOTAS } from '../../support/resource-types.ts';
 import {
   call,
   createVirtualWorkloads,
@@ -18,6 +18,8 @@ const PODS_AT_MOST = 4;
 /** Of its own the namespace has the host's authority, the anchor and the configuration; a copy is that of the virtual authority. */
 const MAPS_BEFORE = 4;
 const MAPS_AT_MOST = MAPS_BEFORE + 2;
+
+type Quota = KubeObject & { status?: { used?: Record<string, string> } };
 
 let work: VirtualWorkloads;
 beforeAll(async () => {
@@ -38,9 +40,20 @@ const copies = async () => {
   });
   return items;
 };
-/** What one test leaves would count in the next. */
+const countedMaps = async () => {
+  const { items } = await work.host.client.list<Quota>(RESOURCE_QUOTAS, {
+    namespace: work.hostNamespace,
+    ...call(),
+  });
+  return items.map(({ status }) => status?.used?.['count/configmaps']).find((used) => used !== undefined);
+};
+/** What one test leaves would count in the next, and while the host counts anew what goes it may miss what comes. */
 afterEach(async () => {
   await work.cluster.inside.kubectl(['delete', 'deployments,pods', '--all', '--timeout=60s']);
+  await eventually(async () => ((await countedMaps()) === String(MAPS_BEFORE - 1) ? true : undefined), {
+    what: 'only the config maps of the control plane count',
+    timeoutMs: 60_000,
+  });
 });
 const reads = (map: string): Partial<Pod['spec']> & { container: object } => ({
   container: { envFrom: [{ configMapRef: { name: map } }] },
