@@ -1,23 +1,17 @@
 // Where pods run, on a host of two nodes of its own: what a pod asks of other pods holds among those of its virtual cluster, and
 // what it asks of nodes among those that are shown.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type KubeObject, NAMESPACES, NODES, PODS, type ResourceType } from '../../src/kube/resource.ts';
+import { type KubeObject, NAMESPACES, NODES, PODS } from '../../src/kube/resource.ts';
 import type { Node, Pod, PodSpec } from '../../src/syncer/objects.ts';
 import { eventually } from '../support/eventually.ts';
 import { ownHost } from '../support/own-host.ts';
+import { DEPLOYMENTS } from '../support/resource-types.ts';
 import { call, type SyncedCluster, sleeper, startSyncedCluster, within } from '../support/synced-cluster.ts';
 
 const HOST = ownHost('placement', 2);
 const [NODE_1 = '', NODE_2 = ''] = HOST.nodes.map(({ name }) => name);
 const HOSTNAME = 'kubernetes.io/hostname';
 const TEAM = 'team';
-const DEPLOYMENTS: ResourceType = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-};
 
 let cluster: SyncedCluster;
 /** Of another virtual cluster on the same host. */
