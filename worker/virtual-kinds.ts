@@ -24,11 +24,6 @@ const apps = (plural: string, kind: string): ResourceType => ({
   namespaced: true,
 });
 
-export const CLUSTER_ROLE_BINDINGS = clusterScoped(
-  'rbac.authorization.k8s.io',
-  'clusterrolebindings',
-  'ClusterRoleBinding',
-);
 export const MUTATING_WEBHOOK_CONFIGURATIONS = clusterScoped(
   'admissionregistration.k8s.io',
   'mutatingwebhookconfigurations',

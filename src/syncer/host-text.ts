@@ -3,6 +3,9 @@ import type { KubeObject } from '../kube/resource.ts';
 import type { Reference, TranslationContext } from './kind.ts';
 import { HOST_NAMES } from './names.ts';
 
+/** The host's authorizer speaks of the syncer, whose name and rights on the host are nobody's business inside. */
+export const OF_THE_SYNCER = /User "[^"]*" cannot/;
+
 type Names = Pick<TranslationContext, 'hostName' | 'nameInside'>;
 
 /**

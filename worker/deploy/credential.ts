@@ -3,8 +3,9 @@ import { stringify } from 'yaml';
 import { isNotFound } from '../../src/kube/errors.ts';
 import { type KubeObject, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
 import { UnavailableError } from '../../src/lib/errors.ts';
+import { CLUSTER_ROLE_BINDINGS } from '../host-kinds.ts';
 import type { VirtualCluster } from '../virtual-cluster.ts';
-import { adminBinding, CLUSTER_ROLE_BINDINGS } from '../virtual-kinds.ts';
+import { adminBinding } from '../virtual-kinds.ts';
 
 const ACCOUNT = { namespace: 'kube-system', name: 'mayfly-deploy' };
 const FIELD_MANAGER = 'mayfly-worker';

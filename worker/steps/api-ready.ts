@@ -3,16 +3,18 @@
 import { ADMISSION_HOST } from '../../src/certificates/plan.ts';
 import { USER_SERVICE_ACCOUNT } from '../../src/environments/cluster-access.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
-import { type KubeObject, PODS, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
+import { isNotFound } from '../../src/kube/errors.ts';
+import { type KubeObject, PODS, type ResourceType, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
 import { retry } from '../../src/lib/backoff.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { errorMessage, TimeoutError } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { CLUSTER_ROLE_BINDINGS } from '../host-kinds.ts';
 import { hostPlaceOf } from '../host-namespace.ts';
 import type { Step } from '../step.ts';
 import { createCollectionWatcher } from '../until.ts';
 import type { OpenVirtualCluster } from '../virtual-cluster.ts';
-import { adminBinding, CLUSTER_ROLE_BINDINGS, MUTATING_WEBHOOK_CONFIGURATIONS } from '../virtual-kinds.ts';
+import { adminBinding, MUTATING_WEBHOOK_CONFIGURATIONS } from '../virtual-kinds.ts';
 
 export interface ApiReadyStepDeps {
   /** Of the host. */
@@ -75,10 +77,10 @@ export function createApiReadyStep({
       try {
         await using virtual = await openVirtualCluster(environment, started);
         await untilApiIs(ANSWERING, virtual.client, started);
-        await Promise.all([
-          untilApiIs(READY, virtual.client, started),
-          ensureAccounts(virtual.client, started),
-          untilServicesGetAddresses(virtual.client, logger, started),
+        await allOrNone(started, (together) => [
+          untilApiIs(READY, virtual.client, together),
+          ensureAccounts(virtual.client, { clock, signal: together }),
+          untilServicesGetAddresses(virtual.client, logger, together),
         ]);
         return { message: `The virtual cluster ${environment.metadata.name} is ready` };
       } catch (error) {
@@ -126,14 +128,41 @@ async function untilServicesGetAddresses(
   await watcher.until(registered, { timeoutMs: START_TIMEOUT_MS, signal });
 }
 
-async function ensureAccounts(client: KubeClient, signal: AbortSignal): Promise<void> {
-  const options = { fieldManager: 'mayfly-worker', force: true, signal };
-  const ensureAccount = (metadata: { namespace: string; name: string }) =>
-    client.apply(SERVICE_ACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata }, options);
-  await ensureAccount(DEFAULT_SERVICE_ACCOUNT);
-  await client.apply(CLUSTER_ROLE_BINDINGS, adminBinding(USER_SERVICE_ACCOUNT), options);
+async function ensureAccounts(
+  client: KubeClient,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  const apply = (type: ResourceType, object: KubeObject) =>
+    retry(() => client.apply(type, object, { fieldManager: 'mayfly-worker', force: true, signal }), {
+      backoff: PROBE_BACKOFF,
+      attempts: Number.POSITIVE_INFINITY,
+      // A new store gets its first namespaces a moment after the API server answers.
+      isRetryable: isNotFound,
+      signal,
+      clock,
+    });
+  const account = (metadata: { namespace: string; name: string }) => ({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata,
+  });
+  await apply(SERVICE_ACCOUNTS, account(DEFAULT_SERVICE_ACCOUNT));
+  await apply(CLUSTER_ROLE_BINDINGS, adminBinding(USER_SERVICE_ACCOUNT));
   // Last: it is what says that all are there.
-  await ensureAccount(USER_SERVICE_ACCOUNT);
+  await apply(SERVICE_ACCOUNTS, account(USER_SERVICE_ACCOUNT));
+}
+
+/** Waits for all; when one fails, the others are ended. */
+async function allOrNone(
+  signal: AbortSignal,
+  start: (signal: AbortSignal) => readonly Promise<unknown>[],
+): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.all(start(AbortSignal.any([signal, over.signal])));
+  } finally {
+    over.abort();
+  }
 }
 
 interface HostPod extends KubeObject {

@@ -1,6 +1,7 @@
 // AdmissionReview (admission.k8s.io/v1) in and out, and how a refusal of the host is told inside.
 import { isNamespaceTerminating, isRetryable, KubeError } from '../../kube/errors.ts';
 import { ConflictError, errorMessage, InvalidInputError, UnavailableError } from '../../lib/errors.ts';
+import { OF_THE_SYNCER } from '../host-text.ts';
 import type { PatchOperation, ServiceRequest } from './reservation.ts';
 
 export interface AdmissionReview {
@@ -50,8 +51,6 @@ export function denied({ uid, object }: ServiceRequest, error: unknown): Admissi
 }
 
 const RESERVATION_NAME = /[a-z0-9-]+-reserved-[0-9a-f]{12}/g;
-/** The host's authorizer speaks of the syncer, whose name and rights on the host are nobody's business inside. */
-const OF_THE_SYNCER = /User "[^"]*" cannot/;
 
 function statusOf(error: unknown, name: string): AdmissionReview['response']['status'] {
   if (error instanceof ConflictError) return { code: 409, reason: 'Conflict', message: error.message };

@@ -4,7 +4,7 @@ import { isConflict, isNamespaceTerminating, isNotFound, isRetryable, KubeError 
 import { type KubeObject, keyOf, parseKey } from '../../kube/resource.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { createTeller } from '../host-text.ts';
+import { createTeller, OF_THE_SYNCER } from '../host-text.ts';
 import { RefusedError, type TranslationContext } from '../kind.ts';
 import type { AnyKind } from '../kinds/registry.ts';
 import { kindKey } from '../names.ts';
@@ -22,6 +22,9 @@ const INTERNAL_ERROR_TRIES = 4;
 
 /** So long after its time to end a host object may be there without a word: most finalizers do their work in seconds. */
 const HELD_AFTER_MS = 10_000;
+
+/** A grace period may be longer than timers can be. */
+const LOOK_AGAIN_MS = 3_600_000;
 
 export interface Problems {
   /** Tells what the user can do something about. */
@@ -57,11 +60,15 @@ export function createProblems(
     if (isOvertaken(error)) return undefined;
     if (isNamespaceTerminating(error))
       return 'this virtual cluster is being deleted on the host, where nothing new can be made for it';
-    if (!isRetryable(error)) return inWordsInside(virtual, error.message, error.details?.name);
+    if (OF_THE_SYNCER.test(error.message)) return 'the host does not let the syncer do what it takes';
+    // Of an invalid object it is the kind, else the resource.
+    const isOfThis = error.details?.kind === type.kind || error.details?.kind === type.plural;
+    const refused = isOfThis ? error.details?.name : undefined;
+    if (!isRetryable(error)) return inWordsInside(virtual, error.message, refused);
     const tries = queue.retries(kindKey(type, keyOf(virtual)));
     if (error.status !== 500 || tries < INTERNAL_ERROR_TRIES) return undefined;
     // In its own words an internal error may name anything, addresses of the host's webhooks for one.
-    return 'the host has an internal error with it';
+    return 'an internal error comes again and again, of the host or of a webhook of this cluster';
   }
 
   return {
@@ -86,7 +93,7 @@ export function createProblems(
     async tellHeld(virtual, { metadata: { deletionTimestamp, finalizers = [] } }, signal) {
       if (!deletionTimestamp || finalizers.length === 0) return 0;
       const leftMs = Date.parse(deletionTimestamp) + HELD_AFTER_MS - clock.nowMs();
-      if (leftMs > 0) return leftMs;
+      if (leftMs > 0) return Math.min(leftMs, LOOK_AGAIN_MS);
       const message = `the copy on the host is being deleted and waits for somebody's finalizer: ${finalizers.join(', ')}`;
       await recorder.warn(type, virtual, { reason: HELD, message }, signal);
       return 0;

@@ -58,12 +58,25 @@ describe('what the host refuses', () => {
         status: 422,
         reason: 'Invalid',
         message: 'Pod "vc-reserved-c0ffee" is invalid',
-        details: { name: 'vc-reserved-c0ffee' },
+        details: { kind: 'Pod', name: 'vc-reserved-c0ffee' },
       });
     };
     virtual.put(PODS, podNamed('default/web'));
     await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
     expect(eventsOn('web')).toMatchObject([{ reason: 'SyncFailed', message: 'Pod "web" is invalid' }]);
+  });
+
+  it('is told without the syncer’s name and rights on the host (T16)', async () => {
+    const { virtual, host } = await run();
+    host.intercept = ({ verb, type }) => {
+      if (verb !== 'create' || type !== PODS) return;
+      const message =
+        'pods is forbidden: User "system:serviceaccount:host-ns:vc" cannot create resource "pods" in API group ""';
+      throw new KubeError({ status: 403, reason: 'Forbidden', message });
+    };
+    virtual.put(PODS, podNamed('default/web'));
+    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    expect(eventsOn('web')[0]?.message).toBe('the host does not let the syncer do what it takes');
   });
 
   it('by an internal error that stays is told once, without the words of the host (F16, T16)', async () => {
@@ -78,7 +91,10 @@ describe('what the host refuses', () => {
     await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1), { timeout: 10_000 });
     expect(tries).toBeGreaterThan(4);
     expect(eventsOn('web')).toMatchObject([
-      { reason: 'SyncFailed', message: 'the host has an internal error with it' },
+      {
+        reason: 'SyncFailed',
+        message: 'an internal error comes again and again, of the host or of a webhook of this cluster',
+      },
     ]);
   });
 

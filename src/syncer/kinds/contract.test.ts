@@ -234,6 +234,21 @@ describe('what flows and what does not', () => {
     ]);
   });
 
+  it('leaves a Service to the proxy that the host has given it to', () => {
+    const kind = kindOf('services');
+    const label = 'service.kubernetes.io/service-proxy-name';
+    const labelled = (value: string | undefined) =>
+      ({ ...service, metadata: { ...service.metadata, labels: value ? { [label]: value } : {} } }) as Service;
+    const labelAfter = (onHost: string | undefined, inside: string | undefined) => {
+      const desired = copyOf(kind, labelled(inside)) as Service;
+      return kind.merge(labelled(onHost), desired).metadata.labels?.[label];
+    };
+    expect(labelAfter('of-the-host', undefined)).toBe('of-the-host');
+    expect(labelAfter('of-the-host', 'wanted')).toBe('of-the-host');
+    expect(labelAfter(undefined, 'wanted')).toBe('none');
+    expect(labelAfter('none', undefined)).toBeUndefined();
+  });
+
   it('drops with the external IPs of a Service what is said of traffic to them', () => {
     const kind = kindOf('services');
     const policyOf = (type: string) =>

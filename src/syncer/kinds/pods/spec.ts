@@ -2,7 +2,6 @@
 import { RUNTIME_CLASSES, SECRETS, SERVICE_ACCOUNTS } from '../../../kube/resource.ts';
 import { defined, fields, list, scalar } from '../../allow-list.ts';
 import { RefusedError, type TranslationContext } from '../../kind.ts';
-import { hostName } from '../../names.ts';
 import type { Pod, PodSpec, RuntimeClass } from '../../objects.ts';
 import { appArmorProfile, hostContainer, seccompProfile, seLinuxOptions } from './containers.ts';
 import { dnsSettings } from './dns.ts';
@@ -95,9 +94,13 @@ function requireSupport({ resourceClaims = [] }: PodSpec): void {
   }
 }
 
+/** After the name of a class that is not there: no host has a class of that name. */
+const ABSENT = '.absent.mayfly.dev';
+const NAME_LENGTH = 253;
+
 /**
- * A class that the operator gives, or for one that a tenant made, the class given that has the same handler. One that is not
- * there has a name that the host does not know either: a new pod waits for it, and one that runs may go on.
+ * A class that the operator gives, or for one that a tenant made, the class given that has the same handler. While one of them is
+ * not there, the host is asked for what it does not have either: a new pod waits, and one that runs goes on.
  */
 function hostRuntimeClass(
   { runtimeClassName: name }: PodSpec,
@@ -108,9 +111,10 @@ function hostRuntimeClass(
   if (given.includes(name)) return name;
   const classNamed = (wanted: string) => context.find<RuntimeClass>({ type: RUNTIME_CLASSES, name: wanted });
   const tenants = classNamed(name);
-  if (!tenants) return hostName(context.cluster, RUNTIME_CLASSES.plural, { name });
-  const found = given.find((operators) => classNamed(operators)?.handler === tenants.handler);
-  if (found) return found;
+  const operators = given.map(classNamed);
+  const found = tenants && operators.find((one) => one?.handler === tenants.handler);
+  if (found) return found.metadata.name;
+  if (!tenants || operators.includes(undefined)) return name.slice(0, NAME_LENGTH - ABSENT.length) + ABSENT;
   throw new RefusedError(
     'UnsupportedField',
     `spec.runtimeClassName: ${name} is not given to this virtual cluster`,

@@ -122,11 +122,15 @@ function mergeService(host: Service, desired: Service): Service {
   const kept = Object.fromEntries(
     Object.entries(host.spec ?? {}).filter(([field]) => !OWNED_FIELDS.has(field)),
   );
-  const { labels, ...others } = host.metadata;
-  const foreignLabels = Object.entries(labels ?? {}).filter(([key]) => !UNSERVED_LABELS.includes(key));
+  const isOurs = ([key, value]: [string, string]) => UNSERVED_LABELS.includes(key) && value === NO_PROXY;
+  // Whom the host has given a Service to keeps it.
+  const foreign = Object.entries(host.metadata.labels ?? {}).filter((label) => !isOurs(label));
+  const labels = Object.fromEntries(foreign);
+  const merged = mergeMetadata({ ...host.metadata, labels }, metadata);
+  const given = foreign.filter(([key]) => UNSERVED_LABELS.includes(key));
   return {
     ...host,
-    metadata: mergeMetadata({ ...others, labels: Object.fromEntries(foreignLabels) }, metadata),
+    metadata: { ...merged, labels: { ...merged.labels, ...Object.fromEntries(given) } },
     spec: { ...kept, ...owned },
   };
 }
