@@ -3,7 +3,11 @@ import {
   apiVersionOf,
   CONFIG_MAPS,
   type KubeObject,
+  NETWORK_POLICIES,
+  PERSISTENT_VOLUME_CLAIMS,
   type ResourceType,
+  ROLE_BINDINGS,
+  ROLES,
   SECRETS,
   SERVICE_ACCOUNTS,
   SERVICES,
@@ -18,14 +22,7 @@ const namespaced = (group: string, plural: string, kind: string): ResourceType =
   namespaced: true,
 });
 
-export const ROLES = namespaced('rbac.authorization.k8s.io', 'roles', 'Role');
-export const ROLE_BINDINGS = namespaced('rbac.authorization.k8s.io', 'rolebindings', 'RoleBinding');
-export const CLUSTER_ROLE_BINDINGS: ResourceType = {
-  ...namespaced('rbac.authorization.k8s.io', 'clusterrolebindings', 'ClusterRoleBinding'),
-  namespaced: false,
-};
 export const STATEFUL_SETS = namespaced('apps', 'statefulsets', 'StatefulSet');
-export const PERSISTENT_VOLUME_CLAIMS = namespaced('', 'persistentvolumeclaims', 'PersistentVolumeClaim');
 export const SERVICE_CIDRS: ResourceType = {
   ...namespaced('networking.k8s.io', 'servicecidrs', 'ServiceCIDR'),
   namespaced: false,
@@ -43,7 +40,7 @@ export const CHART_KINDS: readonly ResourceType[] = [
   ROLES,
   ROLE_BINDINGS,
   STATEFUL_SETS,
-  namespaced('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
+  NETWORK_POLICIES,
 ];
 
 /** @throws InvalidInputError `UnknownKind` for what the chart must not hold, cluster-scoped kinds among it. */

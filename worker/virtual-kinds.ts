@@ -3,11 +3,12 @@ import {
   ENDPOINT_SLICES,
   EVENTS,
   type KubeObject,
+  PERSISTENT_VOLUME_CLAIMS,
   PODS,
   type ResourceType,
   SERVICES,
 } from '../src/kube/resource.ts';
-import { PERSISTENT_VOLUME_CLAIMS, STATEFUL_SETS } from './host-kinds.ts';
+import { STATEFUL_SETS } from './host-kinds.ts';
 
 const clusterScoped = (group: string, plural: string, kind: string): ResourceType => ({
   group,

@@ -150,6 +150,7 @@ export const PRIORITY_CLASSES = named('scheduling.k8s.io', 'priorityclasses', 'P
 const RBAC = 'rbac.authorization.k8s.io';
 export const ROLES = named(RBAC, 'roles', 'Role');
 export const ROLE_BINDINGS = named(RBAC, 'rolebindings', 'RoleBinding');
+export const CLUSTER_ROLE_BINDINGS = named(RBAC, 'clusterrolebindings', 'ClusterRoleBinding', false);
 export const HTTP_ROUTES = named('gateway.networking.k8s.io', 'httproutes', 'HTTPRoute');
 export const CUSTOM_RESOURCE_DEFINITIONS = named(
   'apiextensions.k8s.io',

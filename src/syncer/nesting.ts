@@ -1,6 +1,5 @@
 // Virtual clusters within virtual clusters: how deep this one stands, what limits that, and what it tells those inside it.
 // The limit is for whoever uses our chart; what everybody inside can consume is bound by the quota of the outermost.
-
 import { isIP } from 'node:net';
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isForbidden, isNotFound, isRetryable, KubeError } from '../kube/errors.ts';

@@ -1,5 +1,4 @@
 // What the virtual API has to know of its syncer before the cluster is usable: its webhook and its policies.
-
 import type { KubeClient } from '../kube/client.ts';
 import { isConflict, isForbidden, isNotFound, isRetryable } from '../kube/errors.ts';
 import { retry } from '../lib/backoff.ts';

@@ -1,6 +1,5 @@
 // Keeps new objects out of a store whose volume is nearly full. kine answers that it created an object also when its database
 // had no room for it (v0.17.5, pkg/logstructured/logstructured.go, Create), so the store must never get that far.
-
 import { statfs } from 'node:fs/promises';
 import type { KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/errors.ts';

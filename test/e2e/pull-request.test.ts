@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { findCondition } from '../../src/environments/conditions.ts';
 import { ENVIRONMENTS, type Environment } from '../../src/environments/resource.ts';
 import {
+  CLUSTER_ROLE_BINDINGS,
   type KubeObject,
   NAMESPACES,
   PERSISTENT_VOLUME_CLAIMS,
@@ -12,7 +13,6 @@ import {
   STORAGE_CLASSES,
 } from '../../src/kube/resource.ts';
 import type { PersistentVolumeClaim, Pod } from '../../src/syncer/objects.ts';
-import { CLUSTER_ROLE_BINDINGS } from '../../worker/host-kinds.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PullRequest, Repository } from '../support/github/state.ts';
 import { inventory, leftovers } from '../support/host-inventory.ts';

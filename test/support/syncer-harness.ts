@@ -1,12 +1,12 @@
 // The syncer's engine between two API servers in memory, for unit tests.
 import { pino } from 'pino';
 import { vi } from 'vitest';
-import { CONFIG_MAPS, NAMESPACES, NODES, PODS, SECRETS } from '../../src/kube/resource.ts';
+import { CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS, SECRETS } from '../../src/kube/resource.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createEngine, type Engine, type EngineOptions } from '../../src/syncer/engine/engine.ts';
 import { KINDS, UPWARD_KINDS } from '../../src/syncer/kinds/registry.ts';
 import { hostName } from '../../src/syncer/names.ts';
-import type { ConfigMap, Pod, Secret } from '../../src/syncer/objects.ts';
+import type { ConfigMap, Event, Pod, Secret } from '../../src/syncer/objects.ts';
 import { createMemoryApiServer, type MemoryApiServer } from './memory-api-server.ts';
 import { translationContext } from './translation-context.ts';
 
@@ -14,6 +14,8 @@ export interface SyncerHarness {
   virtual: MemoryApiServer;
   host: MemoryApiServer;
   engine: Engine;
+  /** Events inside about objects of this name. */
+  eventsOn(name: string): Event[];
   /** Resolves when no request was made for a while: everything that was to be done is done. */
   quiet(): Promise<void>;
   stop(): Promise<void>;
@@ -52,6 +54,8 @@ export async function startSyncer(options: HarnessOptions = {}): Promise<SyncerH
     virtual,
     host,
     engine,
+    eventsOn: (name) =>
+      virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name),
     async quiet() {
       let last = -1;
       await vi.waitFor(

@@ -1,9 +1,8 @@
 // What one deploy authenticates with inside the virtual cluster. Beginning the next deploy ends it, whoever still holds it.
 import { stringify } from 'yaml';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { type KubeObject, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
+import { CLUSTER_ROLE_BINDINGS, type KubeObject, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
 import { UnavailableError } from '../../src/lib/errors.ts';
-import { CLUSTER_ROLE_BINDINGS } from '../host-kinds.ts';
 import type { VirtualCluster } from '../virtual-cluster.ts';
 import { adminBinding } from '../virtual-kinds.ts';
 

@@ -4,12 +4,17 @@ import { ADMISSION_HOST } from '../../src/certificates/plan.ts';
 import { USER_SERVICE_ACCOUNT } from '../../src/environments/cluster-access.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { type KubeObject, PODS, type ResourceType, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
+import {
+  CLUSTER_ROLE_BINDINGS,
+  type KubeObject,
+  PODS,
+  type ResourceType,
+  SERVICE_ACCOUNTS,
+} from '../../src/kube/resource.ts';
 import { retry } from '../../src/lib/backoff.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { errorMessage, TimeoutError } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/logger.ts';
-import { CLUSTER_ROLE_BINDINGS } from '../host-kinds.ts';
 import { hostPlaceOf } from '../host-namespace.ts';
 import type { Step } from '../step.ts';
 import { createCollectionWatcher } from '../until.ts';

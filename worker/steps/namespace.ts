@@ -4,11 +4,16 @@ import { kubeconfigSecretName } from '../../src/certificates/secrets.ts';
 import type { Environment } from '../../src/environments/resource.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
 import { isAlreadyExists } from '../../src/kube/errors.ts';
-import { type KubeObject, NAMESPACES } from '../../src/kube/resource.ts';
+import {
+  CLUSTER_ROLE_BINDINGS,
+  type KubeObject,
+  NAMESPACES,
+  ROLE_BINDINGS,
+  ROLES,
+} from '../../src/kube/resource.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { UnavailableError } from '../../src/lib/errors.ts';
 import { onceGranted } from '../grants.ts';
-import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, ROLES } from '../host-kinds.ts';
 import {
   assertOwn,
   CONTROL_PLANE_ANNOTATION,

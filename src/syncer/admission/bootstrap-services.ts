@@ -1,7 +1,6 @@
 // The two Services every cluster is born with, at the cluster IPs of the chart's own host Services. kube-apiserver makes
 // `default/kubernetes` by itself with the first address of the range, which on the host is the host's API; afterwards it
 // leaves an existing one as it is (kubernetes/pkg/controlplane/controller/kubernetesservice), and keeps its endpoints.
-
 import { isIPv6 } from 'node:net';
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound, isRetryable } from '../../kube/errors.ts';

@@ -13,16 +13,8 @@ import {
   startSyncer,
 } from '../../../test/support/syncer-harness.ts';
 import { KubeError } from '../../kube/errors.ts';
-import {
-  CONFIG_MAPS,
-  ENDPOINT_SLICES,
-  EVENTS,
-  NAMESPACES,
-  PODS,
-  SECRETS,
-  SERVICES,
-} from '../../kube/resource.ts';
-import type { ConfigMap, EndpointSlice, Event, Pod, Secret, Service } from '../objects.ts';
+import { CONFIG_MAPS, ENDPOINT_SLICES, NAMESPACES, PODS, SECRETS, SERVICES } from '../../kube/resource.ts';
+import type { ConfigMap, EndpointSlice, Pod, Secret, Service } from '../objects.ts';
 
 let syncer: SyncerHarness;
 const run = async (options?: HarnessOptions) => {
@@ -37,8 +29,6 @@ const configMap = (key: string, data: Record<string, string>): ConfigMap => {
   const [namespace = '', name = ''] = key.split('/');
   return { metadata: { namespace, name }, data };
 };
-const eventsOn = (name: string) =>
-  syncer.virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name);
 const podInside = (key: string) => syncer.virtual.get<Pod>(PODS, key);
 
 describe('copying to the host', () => {
@@ -196,8 +186,8 @@ describe('whose an object is', () => {
     });
     const { virtual } = await run({ host });
     virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused', type: 'Warning' });
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
+    expect(syncer.eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused', type: 'Warning' });
     expect(host.get(PODS, `${namespace}/${name}`)).toEqual(theirs);
   });
 
@@ -220,11 +210,11 @@ describe('whose an object is', () => {
     replaced.put(NAMESPACES, { metadata: { name: 'kube-system', uid: 'store-2' } });
     replaced.put(PODS, podNamed('default/web'));
     await run({ virtual: replaced, host });
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
     await syncer.quiet();
     expect(podOnHost(host, 'default/web')?.metadata.annotations?.['mayfly.dev/store-uid']).toBe('store-1');
     expect(host.writes().filter(({ verb }) => verb !== 'create')).toEqual([]);
-    expect(eventsOn('web').map(({ reason }) => reason)).toEqual(['StoreReplaced']);
+    expect(syncer.eventsOn('web').map(({ reason }) => reason)).toEqual(['StoreReplaced']);
   });
 
   it('deletes nothing when the store is emptied under its eyes, even before it sees the new kube-system', async () => {
@@ -312,7 +302,7 @@ describe('services', () => {
     virtual.put(ENDPOINT_SLICES, slice('by-hand', '203.0.113.7'));
     virtual.put(ENDPOINT_SLICES, slice('metadata', '169.254.169.254'));
     await vi.waitFor(() => expect(host.list(ENDPOINT_SLICES)).toHaveLength(1));
-    await vi.waitFor(() => expect(eventsOn('metadata')).toMatchObject([{ reason: 'SyncRefused' }]));
+    await vi.waitFor(() => expect(syncer.eventsOn('metadata')).toMatchObject([{ reason: 'SyncRefused' }]));
     const hostService = host.list<Service>(SERVICES)[0]?.metadata.name;
     expect(host.list<EndpointSlice>(ENDPOINT_SLICES)[0]).toMatchObject({
       metadata: { labels: { 'kubernetes.io/service-name': hostService } },

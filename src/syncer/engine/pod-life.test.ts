@@ -22,8 +22,6 @@ const run = async (options?: HarnessOptions) => {
 afterEach(() => syncer?.stop());
 
 const usesConfig = (name: string) => ({ volumes: [{ name: 'config', configMap: { name } }] });
-const eventsOn = (name: string) =>
-  syncer.virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name);
 const podInside = (key: string) => syncer.virtual.get<Pod>(PODS, key);
 
 describe('the life of a pod', () => {
@@ -246,8 +244,8 @@ describe('events of the host', () => {
       message: 'of somebody else',
       lastTimestamp: new Date().toISOString(),
     } as Event);
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')[0]).toMatchObject({
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
+    expect(syncer.eventsOn('web')[0]).toMatchObject({
       metadata: { namespace: 'default', name: 'web.17c0ffee' },
       message: 'configmap "missing" not found for default/web; see other',
     });

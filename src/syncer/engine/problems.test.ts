@@ -8,8 +8,8 @@ import {
   startSyncer,
 } from '../../../test/support/syncer-harness.ts';
 import { errorOfStatus } from '../../kube/errors.ts';
-import { EVENTS, PODS } from '../../kube/resource.ts';
-import type { Event, Pod } from '../objects.ts';
+import { PODS } from '../../kube/resource.ts';
+import type { Pod } from '../objects.ts';
 
 let syncer: SyncerHarness;
 const run = async (options?: HarnessOptions) => {
@@ -18,9 +18,6 @@ const run = async (options?: HarnessOptions) => {
 };
 
 afterEach(() => syncer?.stop());
-
-const eventsOn = (name: string) =>
-  syncer.virtual.list<Event>(EVENTS).filter(({ involvedObject }) => involvedObject.name === name);
 
 describe('a host namespace that is being deleted (F15)', () => {
   it('is asked once for each object and never again, and that is told', async () => {
@@ -33,11 +30,11 @@ describe('a host namespace that is being deleted (F15)', () => {
     };
     const names = ['one', 'two', 'three'];
     for (const name of names) virtual.put(PODS, podNamed(`default/${name}`));
-    for (const name of names) await vi.waitFor(() => expect(eventsOn(name)).toHaveLength(1));
+    for (const name of names) await vi.waitFor(() => expect(syncer.eventsOn(name)).toHaveLength(1));
     await syncer.quiet();
     expect(host.writes()).toHaveLength(names.length);
     for (const name of names) {
-      const [told, ...others] = eventsOn(name);
+      const [told, ...others] = syncer.eventsOn(name);
       expect(told).toMatchObject({ type: 'Warning', reason: 'SyncFailed' });
       expect(told?.message).toContain('this virtual cluster is being deleted');
       expect(told?.message).not.toContain('host-ns');
@@ -65,16 +62,16 @@ describe('a host object that somebody’s finalizer holds (F14)', () => {
   it('is told inside once it should long be gone, and once only', async () => {
     await behindHeld(Date.now() - HELD_MS + 1_000);
     await syncer.quiet();
-    expect(eventsOn('web')).toEqual([]);
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1), { timeout: 5_000 });
-    const [told] = eventsOn('web');
+    expect(syncer.eventsOn('web')).toEqual([]);
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1), { timeout: 5_000 });
+    const [told] = syncer.eventsOn('web');
     expect(told).toMatchObject({ type: 'Warning', reason: 'DeletionHeld' });
     expect(told?.message).toMatch(/finalizer: example\.com\/nobody$/);
     syncer.virtual.change<Pod>(PODS, 'default/web', ({ metadata }) => {
       metadata.annotations = { changed: 'yes' };
     });
     await syncer.quiet();
-    expect(eventsOn('web')).toHaveLength(1);
+    expect(syncer.eventsOn('web')).toHaveLength(1);
     expect(podOnHost(syncer.host, 'default/web')?.metadata.finalizers).toEqual(['example.com/nobody']);
   });
 

@@ -9,8 +9,8 @@ import {
   startSyncer,
 } from '../../../test/support/syncer-harness.ts';
 import { KubeError } from '../../kube/errors.ts';
-import { EVENTS, PODS } from '../../kube/resource.ts';
-import type { Event, Pod } from '../objects.ts';
+import { PODS } from '../../kube/resource.ts';
+import type { Pod } from '../objects.ts';
 
 let syncer: SyncerHarness;
 const run = async (options?: HarnessOptions) => {
@@ -19,9 +19,6 @@ const run = async (options?: HarnessOptions) => {
 };
 
 afterEach(() => syncer?.stop());
-
-const eventsOn = (name: string) =>
-  syncer.virtual.list<Event>(EVENTS).filter((event) => event.involvedObject.name === name);
 
 describe('what the host refuses', () => {
   const quotaFull = () => {
@@ -43,7 +40,7 @@ describe('what the host refuses', () => {
         host.requests.filter(({ verb, type }) => verb === 'create' && type === PODS).length,
       ).toBeGreaterThan(2),
     );
-    expect(eventsOn('web')).toMatchObject([
+    expect(syncer.eventsOn('web')).toMatchObject([
       { reason: 'SyncFailed', type: 'Warning', message: 'pods "web" is forbidden: exceeded quota' },
     ]);
     host.intercept = undefined;
@@ -62,8 +59,8 @@ describe('what the host refuses', () => {
       });
     };
     virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')).toMatchObject([{ reason: 'SyncFailed', message: 'Pod "web" is invalid' }]);
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
+    expect(syncer.eventsOn('web')).toMatchObject([{ reason: 'SyncFailed', message: 'Pod "web" is invalid' }]);
   });
 
   it('is told without the syncer’s name and rights on the host (T16)', async () => {
@@ -75,8 +72,8 @@ describe('what the host refuses', () => {
       throw new KubeError({ status: 403, reason: 'Forbidden', message });
     };
     virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')[0]?.message).toBe('the host does not let the syncer do what it takes');
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
+    expect(syncer.eventsOn('web')[0]?.message).toBe('the host does not let the syncer do what it takes');
   });
 
   it('by an internal error that stays is told once, without the words of the host (F16, T16)', async () => {
@@ -88,9 +85,9 @@ describe('what the host refuses', () => {
       throw new KubeError({ status: 500, reason: 'Http500', message: 'failed calling webhook 10.0.0.7:443' });
     };
     virtual.put(PODS, podNamed('default/web'));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1), { timeout: 10_000 });
     expect(tries).toBeGreaterThan(4);
-    expect(eventsOn('web')).toMatchObject([
+    expect(syncer.eventsOn('web')).toMatchObject([
       {
         reason: 'SyncFailed',
         message: 'an internal error comes again and again, of the host or of a webhook of this cluster',
@@ -110,11 +107,11 @@ describe('what the host refuses', () => {
     const env = Array.from({ length: 17 }, (_, index) => ({ name: `X${index}`, value: 'x'.repeat(100_000) }));
     const [container] = podNamed('default/huge').spec?.containers ?? [];
     virtual.put(PODS, podNamed('default/huge', { containers: [{ name: 'app', ...container, env }] }));
-    await vi.waitFor(() => expect([...eventsOn('web'), ...eventsOn('huge')]).toHaveLength(2));
+    await vi.waitFor(() => expect([...syncer.eventsOn('web'), ...syncer.eventsOn('huge')]).toHaveLength(2));
     await syncer.quiet();
     // Of the one that is clearly too large the host is not even asked.
     expect(tries).toBe(1);
-    for (const event of [...eventsOn('web'), ...eventsOn('huge')]) {
+    for (const event of [...syncer.eventsOn('web'), ...syncer.eventsOn('huge')]) {
       expect(event).toMatchObject({
         reason: 'SyncRefused',
         message: 'it is larger than what the host stores (TooLarge)',
@@ -125,14 +122,14 @@ describe('what the host refuses', () => {
   it('says once why a pod may not reach the host, and makes no request for it', async () => {
     const { virtual, host } = await run();
     virtual.put(PODS, podNamed('default/web', { hostNetwork: true }));
-    await vi.waitFor(() => expect(eventsOn('web')).toHaveLength(1));
-    expect(eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused' });
-    expect(eventsOn('web')[0]?.message).toMatch(/^spec\.hostNetwork: .*ForbiddenByProfile/);
+    await vi.waitFor(() => expect(syncer.eventsOn('web')).toHaveLength(1));
+    expect(syncer.eventsOn('web')[0]).toMatchObject({ reason: 'SyncRefused' });
+    expect(syncer.eventsOn('web')[0]?.message).toMatch(/^spec\.hostNetwork: .*ForbiddenByProfile/);
     virtual.change<Pod>(PODS, 'default/web', ({ metadata }) => {
       metadata.annotations = { changed: 'yes' };
     });
     await syncer.quiet();
-    expect(eventsOn('web')).toHaveLength(1);
+    expect(syncer.eventsOn('web')).toHaveLength(1);
     expect(host.writes()).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority, createLeaf } from '../../../src/certificates/issue.ts';
 import {
+  CLUSTER_ROLE_BINDINGS,
   CONFIG_MAPS,
   type KubeObject,
   PODS,
@@ -32,11 +33,6 @@ const WIDGETS_V2 = { ...WIDGETS_V1, version: 'v2' };
 const LAMPS = resource('lamps.example.com', 'lamps', 'Lamp', true);
 const REGISTRATION = 'admissionregistration.k8s.io';
 const CLUSTER_ROLES = resource('rbac.authorization.k8s.io', 'clusterroles', 'ClusterRole');
-const CLUSTER_ROLE_BINDINGS = resource(
-  'rbac.authorization.k8s.io',
-  'clusterrolebindings',
-  'ClusterRoleBinding',
-);
 
 /** What the host is given of a virtual cluster in which pods and Services run. */
 const SYNCED = ['configmaps', 'endpoints', 'endpointslices.discovery.k8s.io', 'pods', 'secrets', 'services'];

@@ -9,10 +9,12 @@ import { ENVIRONMENTS, type Environment, TEARDOWN_FINALIZER } from '../../../src
 import { isNotFound } from '../../../src/kube/errors.ts';
 import { createLease } from '../../../src/kube/lease.ts';
 import {
+  CLUSTER_ROLE_BINDINGS,
   CONFIG_MAPS,
   type KubeObject,
   NAMESPACES,
   PODS,
+  ROLE_BINDINGS,
   SECRETS,
   SERVICE_ACCOUNTS,
   SERVICES,
@@ -21,7 +23,7 @@ import {
 import { systemClock as clock } from '../../../src/lib/clock.ts';
 import { createEnvironmentAccess } from '../../../worker/environment-access.ts';
 import { createHelm } from '../../../worker/helm.ts';
-import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, STATEFUL_SETS } from '../../../worker/host-kinds.ts';
+import { STATEFUL_SETS } from '../../../worker/host-kinds.ts';
 import { hostPlaceOf } from '../../../worker/host-namespace.ts';
 import { createPullRequests } from '../../../worker/pull-requests.ts';
 import { createRunner, type Runner } from '../../../worker/runner.ts';

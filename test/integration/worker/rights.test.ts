@@ -2,15 +2,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isNotFound } from '../../../src/kube/errors.ts';
 import {
+  CLUSTER_ROLE_BINDINGS,
   CONFIG_MAPS,
   type KubeObject,
   NAMESPACES,
   NODES,
+  ROLE_BINDINGS,
   SECRETS,
   STORAGE_CLASSES,
 } from '../../../src/kube/resource.ts';
 import { errorMessage } from '../../../src/lib/errors.ts';
-import { CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS } from '../../../worker/host-kinds.ts';
 import { ENVIRONMENT_LABEL, MANAGED_BY_LABEL } from '../../../worker/host-namespace.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type InstalledRights, installRights } from './installed-rights.ts';
