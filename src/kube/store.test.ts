@@ -38,6 +38,47 @@ describe('store', () => {
     expect(store.apply('MODIFIED', thing('a', '9'))).toMatchObject({ type: 'updated' });
   });
 
+  it('takes the answer to a write before the watch tells of it, and is not set back by events from before', () => {
+    const store = byOwner();
+    store.apply('ADDED', thing('a', '8'));
+    expect(store.learn(thing('a', '10', ['x']))).toMatchObject({
+      type: 'updated',
+      previous: { metadata: { resourceVersion: '8' } },
+    });
+    expect(store.apply('MODIFIED', thing('a', '9'))).toBeUndefined();
+    expect(names(store.byIndex('byOwner', 'x'))).toEqual(['a']);
+    expect(store.apply('MODIFIED', thing('a', '10', ['x']))).toBeUndefined();
+    expect(store.apply('MODIFIED', thing('a', '11'))).toMatchObject({ type: 'updated' });
+  });
+
+  it('takes any event again once the watch is as far as what it learned', () => {
+    const store = byOwner();
+    store.apply('ADDED', thing('a', '8'));
+    store.learn(thing('a', '10'));
+    store.apply('MODIFIED', thing('a', '10'));
+    expect(store.apply('MODIFIED', thing('a', '9'))).toMatchObject({ type: 'updated' });
+  });
+
+  it('learns nothing from an answer that comes after newer events, after the end, or about another object', () => {
+    const store = byOwner();
+    expect(store.learn(thing('a', '1'))).toBeUndefined();
+    store.apply('ADDED', thing('a', '12'));
+    expect(store.learn(thing('a', '9'))).toBeUndefined();
+    expect(store.learn(thing('a', '13', [], 'another'))).toBeUndefined();
+    expect(store.learn(thing('a', 'x13'))).toBeUndefined();
+    store.apply('DELETED', thing('a', '14'));
+    expect(store.learn(thing('a', '13'))).toBeUndefined();
+    expect(store.size).toBe(0);
+  });
+
+  it('forgets what it learned when a list replaces everything', () => {
+    const store = byOwner();
+    store.apply('ADDED', thing('a', '1'));
+    store.learn(thing('a', '10'));
+    store.replace([thing('a', '3')]);
+    expect(store.apply('MODIFIED', thing('a', '4'))).toMatchObject({ type: 'updated' });
+  });
+
   it('sees a new object under an old name and version, as in a replaced cluster, as an update', () => {
     const store = byOwner();
     store.apply('ADDED', thing('a', '1', [], 'uid-1'));

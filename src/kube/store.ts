@@ -1,5 +1,6 @@
 // The local copy of a collection that reconciles read instead of asking the API server.
 import { type KubeObject, keyOf, type ObjectKey } from './resource.ts';
+import { isNewer } from './resource-version.ts';
 
 /**
  * Reads never wait and see every change that was handed on before. Objects are shared and must never be modified by anybody;
@@ -30,11 +31,16 @@ export interface Store<T extends KubeObject> extends ReadStore<T> {
    */
   replace(objects: readonly T[]): Change<T>[];
   /**
-   * Takes one event of a watch. The last event wins: events of one watch are in order, and resource versions may be compared
-   * for equality only (Kubernetes API concepts, "Resource versions").
+   * Takes one event of a watch. Events of one watch are in order, so the last one wins, whatever its resource version: that of
+   * a restored API server may be lower. Only an answer that was `learned` is not undone by events from before it.
    * @returns nothing when the store held this very version, or was told to delete what it does not hold.
    */
   apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): Change<T> | undefined;
+  /**
+   * Takes the API server's answer to a write, before the watch tells of it.
+   * @returns nothing when the store holds no older version of the object: the watch was faster, or the object is gone.
+   */
+  learn(object: T): Change<T> | undefined;
 }
 
 export interface StoreOptions<T extends KubeObject> {
@@ -58,6 +64,8 @@ export function createStore<T extends KubeObject>({
 }: StoreOptions<T> = {}): Store<T> {
   let objects = new Map<ObjectKey, T>();
   const indexes = new Map<string, Index>(Object.keys(indexers).map((name) => [name, new Map()]));
+  /** What the watch has still to tell. */
+  const learned = new Set<ObjectKey>();
 
   function reindex(key: ObjectKey, previous: T | undefined, next: T | undefined): void {
     for (const [name, index] of indexes) {
@@ -73,6 +81,13 @@ export function createStore<T extends KubeObject>({
         else index.set(value, new Set([key]));
       }
     }
+  }
+
+  function put(key: ObjectKey, received: T, previous: T | undefined): Change<T> {
+    const object = transform(received);
+    objects.set(key, object);
+    reindex(key, previous, object);
+    return previous ? { type: 'updated', object, previous } : { type: 'added', object };
   }
 
   return {
@@ -91,6 +106,7 @@ export function createStore<T extends KubeObject>({
       const before = objects;
       const changes: Change<T>[] = [];
       objects = new Map();
+      learned.clear();
       for (const received of replacement) {
         const key = keyOf(received);
         const previous = before.get(key);
@@ -98,10 +114,7 @@ export function createStore<T extends KubeObject>({
           objects.set(key, previous);
           continue;
         }
-        const object = transform(received);
-        objects.set(key, object);
-        reindex(key, previous, object);
-        changes.push(previous ? { type: 'updated', object, previous } : { type: 'added', object });
+        changes.push(put(key, received, previous));
       }
       for (const [key, previous] of before) {
         if (objects.has(key)) continue;
@@ -114,6 +127,8 @@ export function createStore<T extends KubeObject>({
     apply(type, received) {
       const key = keyOf(received);
       const previous = objects.get(key);
+      if (learned.has(key) && previous && isNewer(previous, received)) return undefined;
+      learned.delete(key);
       if (type === 'DELETED') {
         if (!previous) return undefined;
         objects.delete(key);
@@ -121,10 +136,15 @@ export function createStore<T extends KubeObject>({
         return { type: 'deleted', previous: transform(received) };
       }
       if (previous && isSameVersion(previous, received)) return undefined;
-      const object = transform(received);
-      objects.set(key, object);
-      reindex(key, previous, object);
-      return previous ? { type: 'updated', object, previous } : { type: 'added', object };
+      return put(key, received, previous);
+    },
+
+    learn(received) {
+      const key = keyOf(received);
+      const previous = objects.get(key);
+      if (!previous || !isNewer(received, previous)) return undefined;
+      learned.add(key);
+      return put(key, received, previous);
     },
   };
 }

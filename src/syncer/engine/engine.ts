@@ -20,6 +20,7 @@ import { createEventForwarder, createPassingStore } from './event-forwarder.ts';
 import { createExpectations } from './expectations.ts';
 import { createLocalCopies, type LocalCopies } from './local-copies.ts';
 import { createMappedObjects } from './mapped-objects.ts';
+import { tellingOwnWrites } from './own-writes.ts';
 import { isOvertaken } from './problems.ts';
 import { createReconciler, referrersOf } from './reconciler.ts';
 import { createRecorder } from './recorder.ts';
@@ -66,13 +67,15 @@ export interface Engine {
 type Reconcile = (key: string, signal: AbortSignal) => Promise<void>;
 
 export function createEngine(options: EngineOptions): Engine {
-  const { kinds, upwardKinds, host, virtual, facts, logger, clock, metrics } = options;
+  const { kinds, upwardKinds, facts, logger, clock, metrics } = options;
   const queue = createWorkQueue({ clock, metrics: metrics?.queue('syncer') });
   const expectations = createExpectations(clock);
   const departed = createDeparted();
   const reflectorMetrics = metrics?.reflector;
   const copies = createLocalCopies({ ...options, reflectorMetrics, onChange, onServed });
   const { pairs, stores } = copies;
+  const host = tellingOwnWrites(options.host, (type, written) => learn('host', type, written));
+  const virtual = tellingOwnWrites(options.virtual, (type, written) => learn('virtual', type, written));
   const identity = createStoreIdentity({ client: virtual, namespaces: stores.virtual.namespaces });
   const context = createContext({ ...options, pairs, stores, identity });
   const recorder = createRecorder({ client: virtual, clock, logger });
@@ -131,6 +134,11 @@ export function createEngine(options: EngineOptions): Engine {
     toldOfStores.add(error.message);
     logger.error({ code: error.code, reason: error.message }, 'the virtual store was replaced');
     metrics?.storeReplaced();
+  }
+
+  function learn(side: Side, type: ResourceType, written: KubeObject): void {
+    const change = pairOf<KubeObject>(pairs, type)?.[side].learn(written);
+    if (change) onChange(side, type, change);
   }
 
   function onChange(side: Side, type: ResourceType, change: Change<KubeObject>): void {

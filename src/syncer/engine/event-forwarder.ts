@@ -144,5 +144,6 @@ export function createPassingStore<T extends KubeObject>(): Store<T> {
       versions.set(key, object.metadata.resourceVersion);
       return added(object);
     },
+    learn: () => undefined,
   };
 }
