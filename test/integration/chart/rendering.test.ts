@@ -1,11 +1,8 @@
-// What Helm makes of charts/virtual-cluster, without any cluster.
-import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { FILES_BY_CONTAINER } from '../../../src/certificates/plan.ts';
 import {
   allContainers,
-  CHARTS,
   container,
   find,
   helmOnChart,
@@ -23,12 +20,6 @@ const VARIANTS = [
   { isolation: { profile: 'none' }, persistence: { type: 'claim' }, rbac: { hostReads: false } },
   { distribution: 'k3s' },
 ];
-
-interface PolicyRule {
-  apiGroups: string[];
-  resources: string[];
-  verbs: string[];
-}
 
 let objects: Rendered[];
 beforeAll(async () => {
@@ -192,107 +183,6 @@ describe('the store', () => {
   });
 });
 
-describe('isolation', () => {
-  const kinds = (rendered: readonly Rendered[]) => new Set(rendered.map(({ kind }) => kind));
-
-  test('limits nothing with the profile none', async () => {
-    const rendered = kinds(await render({ isolation: { profile: 'none' } }));
-    for (const kind of ['ResourceQuota', 'LimitRange', 'NetworkPolicy']) expect(rendered).not.toContain(kind);
-  });
-
-  test.each(['baseline', 'restricted'])(
-    'limits workloads, objects and the network with %s',
-    async (profile) => {
-      const rendered = await render({ isolation: { profile } });
-      expect(find(rendered, 'ResourceQuota', 'pr-17-workloads').spec.scopes).toEqual(['Terminating']);
-      expect(kinds(rendered)).toContain('LimitRange');
-      expect(rendered.filter(({ kind }) => kind === 'NetworkPolicy')).toHaveLength(4);
-    },
-  );
-
-  test('puts each limit of the operator’s where a quota can count it', async () => {
-    const quota = { pods: '7', 'requests.nvidia.com/gpu': '1', 'count/secrets': '9' };
-    const rendered = await render({ isolation: { quota } });
-    expect(find(rendered, 'ResourceQuota', 'pr-17-workloads').spec.hard).toMatchObject({
-      pods: '7',
-      'requests.cpu': '4',
-    });
-    expect(find(rendered, 'ResourceQuota', 'pr-17-objects').spec.hard).toMatchObject({
-      'requests.nvidia.com/gpu': '1',
-      'count/secrets': '9',
-    });
-  });
-
-  test('keeps workloads from the metadata address and from private networks', () => {
-    const { egress } = find(objects, 'NetworkPolicy', 'pr-17-open-egress').spec as {
-      egress: { to: { ipBlock?: { cidr: string; except: string[] } }[] }[];
-    };
-    const blocks = egress.flatMap(({ to }) => to).flatMap(({ ipBlock }) => ipBlock ?? []);
-    expect(blocks.find(({ cidr }) => cidr === '0.0.0.0/0')?.except).toEqual(
-      expect.arrayContaining(['169.254.0.0/16', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']),
-    );
-  });
-
-  test('leaves to policies inside what they may take away, and nothing else', async () => {
-    const extra = { to: [{ ipBlock: { cidr: '10.9.0.1/32' } }], ports: [{ port: 5432 }] };
-    const rendered = await render({ isolation: { networkPolicy: { extraEgress: [extra] } } });
-    const specOf = (name: string) => find(rendered, 'NetworkPolicy', name).spec as Record<string, object>;
-    const all = { 'mayfly.dev/cluster': 'pr-17' };
-    const controlPlane = {
-      'app.kubernetes.io/name': 'virtual-cluster',
-      'app.kubernetes.io/instance': 'pr-17',
-    };
-    expect(specOf('pr-17-workloads')).toEqual({
-      podSelector: { matchLabels: all },
-      policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: [{ podSelector: { matchLabels: controlPlane } }] }],
-      egress: [extra],
-    });
-    expect(specOf('pr-17-open-ingress')).toEqual({
-      podSelector: { matchLabels: { ...all, 'mayfly.dev/open-ingress': 'true' } },
-      policyTypes: ['Ingress'],
-      ingress: [{ from: [{ podSelector: { matchLabels: all } }] }],
-    });
-    expect(specOf('pr-17-open-egress')).toMatchObject({
-      podSelector: { matchLabels: { ...all, 'mayfly.dev/open-egress': 'true' } },
-      policyTypes: ['Egress'],
-    });
-  });
-
-  test.each([
-    ['on', {}],
-    ['off', { isolation: { profile: 'none' } }],
-    ['off', { isolation: { networkPolicy: { enabled: false } } }],
-  ])('tells the syncer that its policies are %s', async (expected, values) => {
-    const rendered = await render(values);
-    const { env } = container(rendered, 'syncer') as unknown as { env: { name: string; value: string }[] };
-    const variableOf = (name: string) => env.find((variable) => variable.name === name)?.value;
-    expect(variableOf('MAYFLY_NETWORK_ISOLATION')).toBe(expected);
-    expect(variableOf('MAYFLY_DENIED_CIDRS')).toContain('169.254.0.0/16,168.63.129.16/32,10.0.0.0/8');
-  });
-
-  test('lets the syncer ask the servers of stub domains, on whatever port they are', async () => {
-    const servers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]:5354'];
-    const rendered = await render({ dns: { stubDomains: { 'corp.example.com': servers } } });
-    const { egress } = find(rendered, 'NetworkPolicy', 'pr-17-control-plane').spec as {
-      egress: { to?: object; ports?: { protocol: string; port: number }[] }[];
-    };
-    const ports = egress.filter(({ to }) => !to).flatMap((rule) => rule.ports ?? []);
-    expect(ports.filter(({ protocol }) => protocol === 'UDP').map(({ port }) => port)).toEqual([
-      53, 5353, 5354,
-    ]);
-  });
-
-  test('lets in the clients that the operator names', async () => {
-    const client = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'mayfly' } } };
-    const rendered = await render({ isolation: { networkPolicy: { clients: [client] } } });
-    for (const name of ['pr-17-workloads', 'pr-17-control-plane']) {
-      const { ingress } = find(rendered, 'NetworkPolicy', name).spec as { ingress: { from: object[] }[] };
-      expect(ingress.flatMap(({ from }) => from)).toContainEqual(client);
-    }
-  });
-});
-
 test('tells the syncer what to sync by option, in what it can read', async () => {
   const sync = {
     ingresses: { annotations: ['cert-manager.io/cluster-issuer'], hosts: ['*.preview.example.com'] },
@@ -308,131 +198,6 @@ test('tells the syncer what to sync by option, in what it can read', async () =>
     const { env } = container(await render(values), 'syncer');
     const told = env?.find(({ name }) => name === 'MAYFLY_SYNC')?.value;
     expect(JSON.parse(told ?? '')).toMatchObject(expected ?? {});
-  }
-});
-
-describe('rights', () => {
-  const rulesOf = (object: Rendered) => object.rules as PolicyRule[];
-
-  test('names every right of the syncer, and none outside its namespace but reading', () => {
-    const role = rulesOf(find(objects, 'Role', 'pr-17'));
-    expect(
-      role.flatMap(({ apiGroups, resources, verbs }) => [...apiGroups, ...resources, ...verbs]),
-    ).not.toContain('*');
-    const clusterRole = rulesOf(find(objects, 'ClusterRole', 'mayfly:previews:pr-17'));
-    expect(new Set(clusterRole.flatMap(({ verbs }) => verbs))).toEqual(new Set(['get', 'list', 'watch']));
-    expect(clusterRole.flatMap(({ resources }) => resources)).not.toContain('secrets');
-  });
-
-  test('reach ServiceAccounts by option only', async () => {
-    const kindsOf = (rendered: readonly Rendered[]) =>
-      rulesOf(find(rendered, 'Role', 'pr-17')).flatMap(({ resources }) => resources);
-    expect(kindsOf(objects)).not.toContain('serviceaccounts');
-    const asked = await render({ sync: { serviceAccounts: { enabled: true } } });
-    expect(kindsOf(asked)).toContain('serviceaccounts');
-  });
-
-  test('reach what the operator lists and nothing beside it', async () => {
-    const kind = { group: 'example.com', version: 'v1', kind: 'Any' };
-    const rendered = await render({
-      sync: {
-        customResources: [
-          { ...kind, plural: 'backups', direction: 'toHost' },
-          { ...kind, plural: 'stores', direction: 'fromHost' },
-          { ...kind, plural: 'recipes', direction: 'fromHost', namespace: { from: 'infra', to: 'recipes' } },
-        ],
-        fromHost: {
-          configMaps: [{ from: 'other/settings', to: 'default/settings' }],
-          secrets: [{ from: 'infra/login', to: 'default/registry' }],
-        },
-      },
-      dns: { hostServices: [{ name: 'db.shared.svc.cluster.local', service: 'infra/db' }] },
-    });
-    const added = (object: Rendered, before: readonly Rendered[]) => {
-      const known = before.find(
-        ({ kind: ofKind, metadata }) => ofKind === object.kind && metadata.name === object.metadata.name,
-      );
-      return [...triples(rulesOf(object))].filter((right) => !known || !triples(rulesOf(known)).has(right));
-    };
-    const own = added(find(rendered, 'Role', 'pr-17'), objects);
-    expect(new Set(own.map((right) => right.split(' ').slice(1).join(' ')))).toEqual(
-      new Set(['backups of example.com']),
-    );
-    expect(added(find(rendered, 'ClusterRole', 'mayfly:previews:pr-17'), objects)).toEqual([
-      'get customresourcedefinitions of apiextensions.k8s.io',
-      'get stores of example.com',
-      'list stores of example.com',
-      'watch stores of example.com',
-    ]);
-    const elsewhere = rendered.filter(
-      ({ kind: ofKind, metadata }) => ofKind === 'Role' && metadata.namespace !== 'previews',
-    );
-    const named = elsewhere.map(({ metadata, rules }) => [
-      metadata.namespace,
-      (rules as (PolicyRule & { resourceNames?: string[] })[]).map(
-        ({ resources, resourceNames = ['*'] }) => `${resources} ${resourceNames}`,
-      ),
-    ]);
-    expect(Object.fromEntries(named)).toEqual({
-      other: ['configmaps settings'],
-      infra: ['secrets login', 'services db', 'recipes *'],
-    });
-  });
-
-  test('grants workloads nothing', () => {
-    const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding'));
-    const subjects = bindings.flatMap(({ subjects: names }) => names as { name: string }[]);
-    expect(subjects.map(({ name }) => name)).toEqual(['pr-17', 'pr-17']);
-  });
-
-  test('makes nothing outside the namespace without hostReads', async () => {
-    const rendered = await render({ rbac: { hostReads: false } });
-    expect(rendered.filter(({ metadata }) => metadata.namespace === undefined)).toEqual([]);
-  });
-
-  describe('in environments of the service', () => {
-    const resource = { group: 'example.com', version: 'v1', kind: 'Any' };
-    const customResources = [
-      { ...resource, plural: 'backups', direction: 'toHost' },
-      { ...resource, plural: 'regions', direction: 'fromHost' },
-      { ...resource, plural: 'quotes', direction: 'fromHost', namespace: { from: 'shared', to: 'shared' } },
-    ];
-    const virtualCluster = { sync: { customResources } };
-    let service: Rendered[];
-    let alone: Rendered[];
-    beforeAll(async () => {
-      const values = {
-        publicUrl: 'https://mayfly.example.com',
-        previewUrl: 'https://preview.example.com',
-        environments: { virtualCluster },
-      };
-      [service, alone] = await Promise.all([
-        render(values, { name: 'mayfly', namespace: 'mayfly' }, join(CHARTS, 'mayfly')),
-        render(virtualCluster),
-      ]);
-    });
-
-    test('are all held by the worker, which could not grant them otherwise', () => {
-      const held = triples(rulesOf(find(service, 'ClusterRole', 'mayfly-environment')));
-      const granted = triples(rulesOf(find(alone, 'Role', 'pr-17')));
-      expect([...granted].filter((right) => !held.has(right))).toEqual([]);
-    });
-
-    test('are the same beyond the namespace as a cluster that stands alone has', () => {
-      const ofService = rulesOf(find(service, 'ClusterRole', 'mayfly-environment-reads'));
-      expect(ofService).toEqual(rulesOf(find(alone, 'ClusterRole', 'mayfly:previews:pr-17')));
-      expect(JSON.stringify(ofService)).toContain('regions.example.com');
-    });
-  });
-
-  function triples(rules: readonly PolicyRule[]): Set<string> {
-    return new Set(
-      rules.flatMap(({ apiGroups, resources, verbs }) =>
-        apiGroups.flatMap((group) =>
-          resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource} of ${group || 'core'}`)),
-        ),
-      ),
-    );
   }
 });
 
