@@ -35,7 +35,10 @@ function benchPod(place: Place, name: string, spec: Partial<PodSpec> = {}): Pod 
   };
 }
 
-/** One at a time: created inside until added on the host; running on the host until running inside. */
+/**
+ * One at a time: created inside until added on the host; running on the host until running inside. Beside them what the two API
+ * servers take for the writes of the benchmark alone, for each way holds one such write and two watches that tell of one.
+ */
 export async function measureLatency(clusters: Clusters, { pods }: { pods: number }): Promise<Figures> {
   const { virtual, host, hostNamespace } = clusters;
   const added = createTimeline();
@@ -53,12 +56,17 @@ export async function measureLatency(clusters: Clusters, { pods }: { pods: numbe
   });
   const down: number[] = [];
   const up: number[] = [];
+  const virtualWrites: number[] = [];
+  const hostWrites: number[] = [];
   for (const [index, name] of benchNames('latency', pods).entries()) {
+    const creatingMs = performance.now();
     await virtual.client.create<Pod>(PODS, benchPod(clusters, name), call());
     const createdMs = performance.now();
+    virtualWrites.push(createdMs - creatingMs);
     await added.reaches(index + 1, PHASE_TIMEOUT_MS);
     down.push(Math.max(0, added.at(name) - createdMs));
     const status = { phase: 'Running' };
+    const patchingMs = performance.now();
     await host.client.patch(
       PODS,
       { namespace: hostNamespace, name: hostNames.get(name) ?? '' },
@@ -66,11 +74,17 @@ export async function measureLatency(clusters: Clusters, { pods }: { pods: numbe
       { ...call(), subresource: 'status' },
     );
     const patchedMs = performance.now();
+    hostWrites.push(patchedMs - patchingMs);
     await running.reaches(index + 1, PHASE_TIMEOUT_MS);
     up.push(Math.max(0, running.at(name) - patchedMs));
   }
   await removeAll(clusters, PODS, benchNames('latency', pods));
-  return { ...quantiles('pod_down', down), ...quantiles('pod_up', up) };
+  return {
+    ...quantiles('pod_down', down),
+    ...quantiles('pod_up', up),
+    ...quantiles('virtual_write', virtualWrites),
+    ...quantiles('host_write', hostWrites),
+  };
 }
 
 export async function measurePods(clusters: Clusters, { pods }: { pods: number }): Promise<Figures> {
