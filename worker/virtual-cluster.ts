@@ -1,6 +1,5 @@
 // The worker's way into an environment's virtual cluster: as its administrator, at the cluster IP of its Service, so that no DNS
 // answer from before the Service existed stands in the way.
-import { isIPv6 } from 'node:net';
 import type { ClusterAccess } from '../src/environments/cluster-access.ts';
 import type { Environment } from '../src/environments/resource.ts';
 import { createKubeClient, type KubeClient } from '../src/kube/client.ts';
@@ -8,6 +7,7 @@ import type { KubeConnection } from '../src/kube/connection.ts';
 import { type KubeObject, SERVICES } from '../src/kube/resource.ts';
 import { createTransport } from '../src/kube/transport.ts';
 import { UnavailableError } from '../src/lib/errors.ts';
+import { urlHost } from '../src/lib/ip-address.ts';
 import { hostPlaceOf } from './host-namespace.ts';
 
 export interface VirtualCluster extends AsyncDisposable {
@@ -43,7 +43,7 @@ export function createVirtualClusterOpener({ client: host, access }: VirtualClus
     }
     const connection: KubeConnection = {
       ...base,
-      server: `https://${isIPv6(address) ? `[${address}]` : address}:443`,
+      server: `https://${urlHost(address)}:443`,
       servername: `${cluster}.${namespace}.svc`,
     };
     const client = createKubeClient(createTransport(connection, { process: 'worker' }));

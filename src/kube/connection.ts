@@ -1,9 +1,9 @@
 // Where an API server is and how to authenticate to it.
 import { readFile } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { InvalidInputError } from '../lib/errors.ts';
+import { urlHost } from '../lib/ip-address.ts';
 
 export interface KubeConnection {
   /** `https://host:port`, perhaps with a base path. Plain `http` is for a server on the loopback interface. */
@@ -49,7 +49,7 @@ export async function inClusterConnection(
   try {
     const ca = await readFile(join(folder, 'ca.crt'), 'utf8');
     await token();
-    return { server: `https://${isIPv6(host) ? `[${host}]` : host}:${port}`, ca, token };
+    return { server: `https://${urlHost(host)}:${port}`, ca, token };
   } catch (cause) {
     throw new InvalidInputError({
       code: 'NotInCluster',

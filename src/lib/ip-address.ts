@@ -7,6 +7,11 @@ export function canonicalAddress(text: string): string | undefined {
   return isIPv6(text) ? new SocketAddress({ address: text, family: 'ipv6' }).address : text;
 }
 
+/** An address as URLs write it. */
+export function urlHost(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
+}
+
 // IANA's special-purpose registries: everything there that is not globally reachable, and what embeds IPv4 addresses in IPv6.
 const SPECIAL_IPV4 = [
   ['0.0.0.0', 8],

@@ -1,8 +1,8 @@
 // npm run host: a real Kubernetes cluster on this machine for tests, demo and benchmarks.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { externalKubeconfig } from './cluster.ts';
 import { down, up } from './host.ts';
-import { DEFAULT_INSTANCE } from './instance.ts';
+import { DEFAULT_INSTANCE, type Family, familiesOf } from './instance.ts';
 import { loadArchive, loadFolder, loadProjectImage } from './load.ts';
 import { createProgress } from './progress.ts';
 import { type HostStatus, statusOf } from './status.ts';
@@ -22,10 +22,16 @@ program
   .option('--nodes <count>', 'number of nodes', wholeNumber, 1)
   .option('--audit', 'log every request to the API server', false)
   .option('--node-grace <seconds>', 'silence after which a node is NotReady', wholeNumber)
-  .action(async (options: { nodes: number; audit: boolean; nodeGrace?: number }) => {
+  .addOption(
+    new Option('--dual-stack [first]', 'addresses of both families, of which this one comes first')
+      .choices(['IPv4', 'IPv6'])
+      .preset('IPv4'),
+  )
+  .action(async (options: { nodes: number; audit: boolean; nodeGrace?: number; dualStack?: Family }) => {
     const { name } = program.opts<{ name: string }>();
-    const { nodes: nodeCount, nodeGrace: nodeGraceSeconds, audit } = options;
-    if (!externalKubeconfig()) await up({ name, nodeCount, audit, nodeGraceSeconds }, progress);
+    const { nodes: nodeCount, nodeGrace: nodeGraceSeconds, audit, dualStack } = options;
+    const families = familiesOf(dualStack);
+    if (!externalKubeconfig()) await up({ name, nodeCount, families, audit, nodeGraceSeconds }, progress);
     print(await statusOf(name));
   });
 

@@ -61,7 +61,7 @@ export async function createCredentials(instance: Instance, nowMs: number): Prom
       'kube-proxy.kubeconfig': proxy,
       ...enforcer,
       'kubelet.kubeconfig': await config(user, 'system:nodes'),
-      ...pairFiles('kubelet', await server(user, [node.name, node.address])),
+      ...pairFiles('kubelet', await server(user, [node.name, ...node.addresses])),
     });
   }
   return {
@@ -79,7 +79,7 @@ function apiServerNames(instance: Instance): string[] {
     'kubernetes.default.svc.cluster.local',
     '127.0.0.1',
     instance.kubernetesServiceIp,
-    ...instance.nodes.map((node) => node.address),
+    ...instance.nodes.flatMap((node) => node.addresses),
   ];
 }
 

@@ -7,7 +7,7 @@ import { contentKey } from './cache.ts';
 import { removeCgroup } from './cgroups.ts';
 import { createCredentials } from './credentials.ts';
 import { buildImages } from './images.ts';
-import { cacheDir, type Instance, planInstance } from './instance.ts';
+import { cacheDir, type Family, type Instance, planInstance } from './instance.ts';
 import { createKubectl, type Kubectl } from './kubectl.ts';
 import { raiseLimits, restoreLimits } from './limits.ts';
 import { withLock } from './lock.ts';
@@ -24,6 +24,8 @@ import { type Unit, unitsOf } from './units.ts';
 export interface UpOptions {
   readonly name: string;
   readonly nodeCount: number;
+  /** Of nodes, pods and Services, the first one first. Absent: IPv4. */
+  readonly families?: readonly Family[];
   /** Keep an audit log of every request to the API server, without bodies. */
   readonly audit: boolean;
   /** How long a node may be silent before it is NotReady. Absent: Kubernetes' own default. */
@@ -46,7 +48,7 @@ const ADDON_TIMEOUT = '90s';
 
 /** Brings a host up, building what is missing. Does nothing when it is up, healthy and made of the same parts. */
 export async function up(options: UpOptions, progress: Progress): Promise<void> {
-  const instance = planInstance(options.name, options.nodeCount);
+  const instance = planInstance(options.name, options.nodeCount, { families: options.families });
   await withLock(options.name, LOCK_TIMEOUT_MS, async () => {
     await installPackages(progress);
     const cache = cacheDir();
@@ -59,7 +61,8 @@ export async function up(options: UpOptions, progress: Progress): Promise<void> 
       manifests: addonManifests(instance),
     };
     const kubectl = createKubectl(componentPath(binaries, 'kubectl'), instance.kubeconfig);
-    const wanted = { nodeCount: options.nodeCount, version: versionOf(parts) };
+    const { families } = instance;
+    const wanted = { nodeCount: options.nodeCount, families, version: versionOf(parts) };
     if (await isHealthy(instance, wanted, kubectl)) {
       progress.step('already up');
       return;

@@ -4,7 +4,8 @@ import { cacheDir, planInstance } from './instance.ts';
 
 describe('planInstance', () => {
   it('gives an instance the same names and addresses every time', () => {
-    expect(planInstance('trial', 2, '/cache')).toEqual(planInstance('trial', 2, '/cache'));
+    const cache = '/cache';
+    expect(planInstance('trial', 2, { cache })).toEqual(planInstance('trial', 2, { cache }));
   });
 
   it('keeps the ranges of the default instance to itself', () => {
@@ -18,6 +19,19 @@ describe('planInstance', () => {
     expect(nodes.map((node) => node.address)).toEqual(['172.30.0.11', '172.30.0.12', '172.30.0.13']);
     expect(nodes.map((node) => node.podRange)).toEqual(['10.112.1.0/24', '10.112.2.0/24', '10.112.3.0/24']);
     expect(podRange).toBe('10.112.0.0/16');
+  });
+
+  it('has addresses of one family, or of both in the order that is asked for', () => {
+    const single = planInstance('mayfly', 1);
+    expect(single.serviceRanges).toEqual(['10.96.0.0/16']);
+    const dual = planInstance('mayfly', 2, { families: ['IPv6', 'IPv4'] });
+    expect(dual.serviceRanges).toEqual(['fd00:10:96::/108', '10.96.0.0/16']);
+    expect(dual.serviceRange).toBe('fd00:10:96::/108');
+    expect(dual.nodes[1]).toMatchObject({
+      address: 'fd00:172:3000::12',
+      addresses: ['fd00:172:3000::12', '172.30.0.12'],
+      podRanges: ['fd00:10:112:2::/64', '10.112.2.0/24'],
+    });
   });
 
   it('runs the control plane on the first node alone', () => {

@@ -5,18 +5,30 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 export const DEFAULT_INSTANCE = 'mayfly';
-/** The nodes of all instances, and the machine as they know it. */
-export const NODE_RANGE = '172.30.0.0/16';
+/** The nodes of all instances, and the machine as they know it, in each family. */
+export const NODE_RANGES = ['172.30.0.0/16', 'fd00:172::/32'];
 /** Holds a folder for each instance that is up. */
 export const STATE_ROOT = '/run/mayfly-host';
 const SLOTS = 16;
+
+export type Family = 'IPv4' | 'IPv6';
+
+/** Of a dual-stack host, whose first family is named, or of one that has IPv4 only. */
+export function familiesOf(firstOfBoth: Family | undefined): Family[] {
+  if (!firstOfBoth) return ['IPv4'];
+  return firstOfBoth === 'IPv4' ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
+}
 
 export interface NodePlan {
   /** Kubernetes node name and host name. */
   readonly name: string;
   readonly role: 'control-plane' | 'worker';
+  /** The first of its addresses, one of each family. */
   readonly address: string;
+  readonly addresses: readonly string[];
+  /** The first of its pod ranges, one of each family. */
   readonly podRange: string;
+  readonly podRanges: readonly string[];
   /** Network namespace under /run/netns. */
   readonly netns: string;
   /** Link of this node in the fabric's namespace. */
@@ -29,6 +41,8 @@ export interface NodePlan {
 
 export interface Instance {
   readonly name: string;
+  /** Of nodes, pods and Services; those of the first are what everything uses that wants one. */
+  readonly families: readonly Family[];
   /** Small files that live as long as the instance: kubeconfig and state. */
   readonly stateDir: string;
   readonly stateFile: string;
@@ -40,11 +54,14 @@ export interface Instance {
   readonly fabricNetns: string;
   /** Link in the machine's own namespace that leads to the nodes. */
   readonly uplink: string;
-  /** Address of the machine itself on the nodes' network. */
-  readonly machineAddress: string;
-  readonly prefixLength: number;
+  /** Addresses of the machine itself on the nodes' network. */
+  readonly machineAddresses: readonly string[];
+  /** Of the nodes' network in each family. */
+  readonly prefixLengths: readonly number[];
   readonly podRange: string;
+  readonly podRanges: readonly string[];
   readonly serviceRange: string;
+  readonly serviceRanges: readonly string[];
   readonly kubernetesServiceIp: string;
   readonly dnsServiceIp: string;
   readonly cgroup: string;
@@ -67,16 +84,67 @@ function slotOf(name: string): number {
   return 1 + (createHash('sha256').update(name).digest().readUInt32BE(0) % (SLOTS - 1));
 }
 
+/** What of an instance depends on a family. */
+interface Addressing {
+  readonly prefixLength: number;
+  readonly podRange: string;
+  readonly serviceRange: string;
+  /** @param index from 0. */
+  nodeAddress(index: number): string;
+  nodePodRange(index: number): string;
+  readonly machineAddress: string;
+  readonly kubernetesServiceIp: string;
+  readonly dnsServiceIp: string;
+}
+
 /**
- * Plans an instance. Each slot has 172.30.<slot>.0/24 for nodes, 10.<96 + slot>.0.0/16 for Services and
- * 10.<112 + slot>.0.0/16 for pods, of which node i holds the i-th /24.
+ * Each slot has 172.30.<slot>.0/24 for nodes, 10.<96 + slot>.0.0/16 for Services and 10.<112 + slot>.0.0/16 for pods, of which
+ * node i holds the i-th /24. In IPv6 the same numbers stand in unique local addresses.
  */
-export function planInstance(name: string, nodeCount: number, cache = cacheDir()): Instance {
+const ADDRESSING: Readonly<Record<Family, (slot: number) => Addressing>> = {
+  IPv4: (slot) => ({
+    prefixLength: 24,
+    podRange: `10.${112 + slot}.0.0/16`,
+    serviceRange: `10.${96 + slot}.0.0/16`,
+    nodeAddress: (index) => `172.30.${slot}.${11 + index}`,
+    nodePodRange: (index) => `10.${112 + slot}.${1 + index}.0/24`,
+    machineAddress: `172.30.${slot}.1`,
+    kubernetesServiceIp: `10.${96 + slot}.0.1`,
+    dnsServiceIp: `10.${96 + slot}.0.10`,
+  }),
+  IPv6: (slot) => ({
+    prefixLength: 64,
+    podRange: `fd00:10:${112 + slot}::/48`,
+    // kube-apiserver takes no larger one.
+    serviceRange: `fd00:10:${96 + slot}::/108`,
+    nodeAddress: (index) => `fd00:172:${3000 + slot}::${11 + index}`,
+    nodePodRange: (index) => `fd00:10:${112 + slot}:${1 + index}::/64`,
+    machineAddress: `fd00:172:${3000 + slot}::1`,
+    kubernetesServiceIp: `fd00:10:${96 + slot}::1`,
+    dnsServiceIp: `fd00:10:${96 + slot}::10`,
+  }),
+};
+
+export interface PlanOptions {
+  /** The first one first. */
+  readonly families?: readonly Family[];
+  readonly cache?: string;
+}
+
+/** Plans an instance, by default one of IPv4. */
+export function planInstance(
+  name: string,
+  nodeCount: number,
+  { families = ['IPv4'], cache = cacheDir() }: PlanOptions = {},
+): Instance {
   if (!/^[a-z][a-z0-9-]{0,30}$/.test(name)) throw new Error(`not a name for a test host: ${name}`);
   if (!Number.isInteger(nodeCount) || nodeCount < 1 || nodeCount > 8) {
     throw new Error(`not a number of nodes (1 to 8): ${nodeCount}`);
   }
   const slot = slotOf(name);
+  const addressing = families.map((family) => ADDRESSING[family](slot));
+  const [first] = addressing;
+  if (!first) throw new Error('a test host needs a family of addresses');
   const stateDir = join(STATE_ROOT, name);
   const diskDir = join(cache, 'instances', name);
   const cgroup = `/mayfly-host/${name}`;
@@ -85,8 +153,10 @@ export function planInstance(name: string, nodeCount: number, cache = cacheDir()
     return {
       name: nodeName,
       role: index === 0 ? 'control-plane' : 'worker',
-      address: `172.30.${slot}.${11 + index}`,
-      podRange: `10.${112 + slot}.${1 + index}.0/24`,
+      address: first.nodeAddress(index),
+      addresses: addressing.map(({ nodeAddress }) => nodeAddress(index)),
+      podRange: first.nodePodRange(index),
+      podRanges: addressing.map(({ nodePodRange }) => nodePodRange(index)),
       netns: nodeName,
       fabricLink: `node${index + 1}`,
       dir: join(diskDir, nodeName),
@@ -95,6 +165,7 @@ export function planInstance(name: string, nodeCount: number, cache = cacheDir()
   });
   return {
     name,
+    families,
     stateDir,
     stateFile: join(stateDir, 'state.json'),
     kubeconfig: kubeconfigOf(name),
@@ -102,12 +173,14 @@ export function planInstance(name: string, nodeCount: number, cache = cacheDir()
     announcementsDir: join(diskDir, 'announcements'),
     fabricNetns: `${name}-fabric`,
     uplink: `mayfly${slot}`,
-    machineAddress: `172.30.${slot}.1`,
-    prefixLength: 24,
-    podRange: `10.${112 + slot}.0.0/16`,
-    serviceRange: `10.${96 + slot}.0.0/16`,
-    kubernetesServiceIp: `10.${96 + slot}.0.1`,
-    dnsServiceIp: `10.${96 + slot}.0.10`,
+    machineAddresses: addressing.map(({ machineAddress }) => machineAddress),
+    prefixLengths: addressing.map(({ prefixLength }) => prefixLength),
+    podRange: first.podRange,
+    podRanges: addressing.map(({ podRange }) => podRange),
+    serviceRange: first.serviceRange,
+    serviceRanges: addressing.map(({ serviceRange }) => serviceRange),
+    kubernetesServiceIp: first.kubernetesServiceIp,
+    dnsServiceIp: first.dnsServiceIp,
     cgroup,
     nodes,
   };

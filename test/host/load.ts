@@ -8,6 +8,7 @@ import { externalKubeconfig } from './cluster.ts';
 import { run, tryRun } from './command.ts';
 import { folderImageBuild, projectImageBuild } from './image-builds.ts';
 import { cacheDir, type Instance } from './instance.ts';
+import { withLock } from './lock.ts';
 import { containerdSocket } from './node.ts';
 import { type Image, writeLayout } from './oci.ts';
 import { installPackages } from './packages.ts';
@@ -25,11 +26,17 @@ interface Target {
 }
 
 const IMPORT_TIMEOUT_MS = 5 * 60_000;
+/** No name of an instance. */
+const PROJECT_LOCK = '_project';
+const PROJECT_TIMEOUT_MS = 10 * 60_000;
 
 /** Builds the project's own image and loads it, unless the cluster has it already. */
 export async function loadProjectImage(name: string, progress: Progress): Promise<void> {
   const target = await findTarget(name);
-  await loadBuild(target, await projectImageBuild(cacheDir(), progress), progress);
+  // Bundling empties the folder that another run may be making an image of.
+  await withLock(PROJECT_LOCK, PROJECT_TIMEOUT_MS, async () =>
+    loadBuild(target, await projectImageBuild(cacheDir(), progress), progress),
+  );
 }
 
 /** Builds the Dockerfile of a folder and loads the image, unless the cluster has it already. */

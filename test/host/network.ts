@@ -1,6 +1,7 @@
 // The network of a test host: one namespace per node, joined by a bridge in a namespace of its own, and
 // one link from the machine. Nothing leads from the nodes to the outside.
 import { readdir, rmdir } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { exists } from './cache.ts';
 import { run, tryRun } from './command.ts';
@@ -8,6 +9,8 @@ import type { Instance, NodePlan } from './instance.ts';
 
 const NETNS_ROOT = '/run/netns';
 const BRIDGE = 'fabric';
+/** Addresses of the bridge of pods are good at once: nobody else has them. */
+const IPV6_SETTINGS = { 'net.ipv6.conf.all.forwarding': '1', 'net.ipv6.conf.default.accept_dad': '0' };
 
 export function netnsPath(name: string): string {
   return join(NETNS_ROOT, name);
@@ -26,6 +29,8 @@ export async function createNetwork(instance: Instance): Promise<void> {
     await sysctl(node.netns, {
       'net.ipv4.ip_forward': '1',
       'net.bridge.bridge-nf-call-iptables': '1',
+      'net.bridge.bridge-nf-call-ip6tables': '1',
+      ...(instance.families.includes('IPv6') && IPV6_SETTINGS),
       'net.ipv4.conf.all.rp_filter': '0',
       'net.ipv4.conf.default.rp_filter': '0',
     });
@@ -72,25 +77,39 @@ function fabricLinks(instance: Instance): string[] {
 function nodeLinks(instance: Instance, node: NodePlan): string[] {
   return [
     'link set lo up',
-    `address add ${node.address}/${instance.prefixLength} dev eth0`,
+    ...addAddresses(node.addresses, instance, 'eth0'),
     'link set eth0 up',
     // A packet of the node itself to a Service needs some route before kube-proxy's rules rewrite it.
-    `route add ${instance.serviceRange} dev eth0`,
+    ...instance.serviceRanges.map((range) => `route add ${range} dev eth0`),
     ...instance.nodes
       .filter((other) => other.name !== node.name)
-      .map((other) => `route add ${other.podRange} via ${other.address}`),
+      .flatMap((other) => routes(other.podRanges, other)),
   ];
 }
 
 function machineLinks(instance: Instance): string[] {
+  const [first] = instance.nodes;
   return [
     `link add ${instance.uplink} type veth peer name uplink netns ${instance.fabricNetns}`,
     `-netns ${instance.fabricNetns} link set uplink master ${BRIDGE} up`,
-    `address add ${instance.machineAddress}/${instance.prefixLength} dev ${instance.uplink}`,
+    ...addAddresses(instance.machineAddresses, instance, instance.uplink),
     `link set ${instance.uplink} up`,
-    `route add ${instance.serviceRange} via ${instance.nodes[0]?.address}`,
-    ...instance.nodes.map((node) => `route add ${node.podRange} via ${node.address}`),
+    ...(first ? routes(instance.serviceRanges, first) : []),
+    ...instance.nodes.flatMap((node) => routes(node.podRanges, node)),
   ];
+}
+
+/** One address of each family. */
+function addAddresses(addresses: readonly string[], { prefixLengths }: Instance, link: string): string[] {
+  return addresses.map((address, index) => {
+    const detection = isIPv6(address) ? ' nodad' : '';
+    return `address add ${address}/${prefixLengths[index]} dev ${link}${detection}`;
+  });
+}
+
+/** To ranges, one of each family, by way of a node. */
+function routes(ranges: readonly string[], { addresses }: NodePlan): string[] {
+  return ranges.map((range, index) => `route add ${range} via ${addresses[index]}`);
 }
 
 async function ip(commands: readonly string[], netns?: string): Promise<void> {

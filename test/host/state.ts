@@ -1,9 +1,10 @@
 // What is known of a test host that is up: written as the last act of starting it, removed as the first of ending it.
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { type Instance, planInstance } from './instance.ts';
+import { type Family, type Instance, planInstance } from './instance.ts';
 
 export interface State {
   readonly nodeCount: number;
+  readonly families: readonly Family[];
   /** Hash over everything that the instance was made of. */
   readonly version: string;
 }
@@ -29,5 +30,5 @@ export async function removeState(instance: Instance): Promise<void> {
 export async function runningInstance(name: string): Promise<Instance> {
   const state = await readState(name);
   if (!state) throw new Error(`test host ${name} is not up`);
-  return planInstance(name, state.nodeCount);
+  return planInstance(name, state.nodeCount, { families: state.families });
 }

@@ -17,11 +17,15 @@ export async function statusOf(name: string): Promise<HostStatus> {
   const kubeconfig = external ?? kubeconfigOf(name);
   const kubectl = createKubectl(await kubectlPath(), kubeconfig);
   const nodes = await kubectl.attempt(['get', 'nodes', '--request-timeout=5s']);
-  const logs = external
-    ? []
-    : (await runningInstance(name)).nodes.map((node) => `logs:       ${nodeLogs(node)}`);
+  const instance = external ? undefined : await runningInstance(name);
+  const ours = instance
+    ? [
+        `addresses:  ${instance.families.join(', ')}`,
+        ...instance.nodes.map((node) => `logs:       ${nodeLogs(node)}`),
+      ]
+    : [];
   return {
     up: nodes.code === 0,
-    lines: [`kubeconfig: ${kubeconfig}`, ...logs, (nodes.code === 0 ? nodes.stdout : nodes.stderr).trim()],
+    lines: [`kubeconfig: ${kubeconfig}`, ...ours, (nodes.code === 0 ? nodes.stdout : nodes.stderr).trim()],
   };
 }

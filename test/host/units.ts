@@ -1,5 +1,6 @@
 // The programs of a node with their flags and configuration files: what a distribution would ship as units.
 import { stringify } from 'yaml';
+import { urlHost } from '../../src/lib/ip-address.ts';
 import { type Binaries, componentPath } from './binaries.ts';
 import { PAUSE_IMAGE } from './images.ts';
 import type { Instance, NodePlan } from './instance.ts';
@@ -26,7 +27,8 @@ const API_PORT = 6443;
 const POD_BRIDGE = 'pods';
 
 export function apiServerUrl(instance: Instance): string {
-  return `https://${instance.nodes[0]?.address}:${API_PORT}`;
+  const [node] = instance.nodes;
+  return `https://${node && urlHost(node.address)}:${API_PORT}`;
 }
 
 export interface UnitOptions {
@@ -67,7 +69,7 @@ function controlPlane({ instance, node, binaries, etc, audit, nodeGraceSeconds }
         '--etcd-servers=http://127.0.0.1:2379',
         `--advertise-address=${node.address}`,
         `--secure-port=${API_PORT}`,
-        `--service-cluster-ip-range=${instance.serviceRange}`,
+        `--service-cluster-ip-range=${instance.serviceRanges.join(',')}`,
         '--allow-privileged=true',
         '--authorization-mode=Node,RBAC',
         '--enable-admission-plugins=NodeRestriction',
@@ -160,7 +162,7 @@ function kubelet({ instance, node, binaries, etc }: UnitOptions): Unit {
       `--config=${etc}/kubelet.yaml`,
       `--kubeconfig=${etc}/kubelet.kubeconfig`,
       `--hostname-override=${node.name}`,
-      `--node-ip=${node.address}`,
+      `--node-ip=${node.addresses.join(',')}`,
     ],
     files: {
       'resolv.conf': '',
@@ -168,6 +170,7 @@ function kubelet({ instance, node, binaries, etc }: UnitOptions): Unit {
       'kubelet.yaml': stringify({
         apiVersion: 'kubelet.config.k8s.io/v1beta1',
         kind: 'KubeletConfiguration',
+        address: instance.families.includes('IPv6') ? '::' : '0.0.0.0',
         authentication: {
           anonymous: { enabled: false },
           webhook: { enabled: true },
@@ -213,7 +216,7 @@ function kubeProxy({ instance, node, binaries, etc }: UnitOptions): Unit {
         kind: 'KubeProxyConfiguration',
         mode: 'iptables',
         clientConnection: { kubeconfig: `${etc}/kube-proxy.kubeconfig` },
-        clusterCIDR: instance.podRange,
+        clusterCIDR: instance.podRanges.join(','),
         hostnameOverride: node.name,
         oomScoreAdj: 0,
         // Limits of the machine's connection table are not this node's to set.
@@ -250,7 +253,11 @@ function cniConfiguration(node: NodePlan): object {
         bridge: POD_BRIDGE,
         isGateway: true,
         hairpinMode: true,
-        ipam: { type: 'host-local', ranges: [[{ subnet: node.podRange }]], routes: [{ dst: '0.0.0.0/0' }] },
+        ipam: {
+          type: 'host-local',
+          ranges: node.podRanges.map((subnet) => [{ subnet }]),
+          routes: node.podRanges.map((range) => ({ dst: range.includes(':') ? '::/0' : '0.0.0.0/0' })),
+        },
       },
       { type: 'portmap', capabilities: { portMappings: true } },
       { type: CNI_PLUGIN },

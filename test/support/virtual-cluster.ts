@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KubeObject, SECRETS, SERVICES } from '../../src/kube/resource.ts';
+import { urlHost } from '../../src/lib/ip-address.ts';
 import { type ClusterAccess, clusterAccess } from './cluster.ts';
 import { MACHINE_IS_CLIENT } from './network-access.ts';
 
@@ -81,7 +82,7 @@ async function virtualClusterAccess(host: ClusterAccess, { namespace, name, fold
   );
   const kubeconfig = Buffer.from(secret.data.config, 'base64')
     .toString()
-    .replace(/server: .*/, `server: https://${service.spec.clusterIP}:443`);
+    .replace(/server: .*/, `server: https://${urlHost(service.spec.clusterIP)}:443`);
   const path = join(folder, 'kubeconfig');
   await writeFile(path, kubeconfig, { mode: 0o600 });
   return clusterAccess(path);

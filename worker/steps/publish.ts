@@ -1,6 +1,6 @@
 // Where the previews answer: the addresses of the exposed Services, written down once they do answer.
 import { once } from 'node:events';
-import { connect, isIPv6 } from 'node:net';
+import { connect } from 'node:net';
 import { request } from 'undici';
 import { isConditionTrue } from '../../src/environments/conditions.ts';
 import { previewHostLabel } from '../../src/environments/names.ts';
@@ -11,6 +11,7 @@ import { type KubeObject, SERVICES } from '../../src/kube/resource.ts';
 import { retry } from '../../src/lib/backoff.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { errorMessage, InvalidInputError } from '../../src/lib/errors.ts';
+import { urlHost } from '../../src/lib/ip-address.ts';
 import type { Logger } from '../../src/lib/logger.ts';
 import { APP_NAMESPACE, readProject } from '../deploy/project.ts';
 import { hostPlaceOf } from '../host-namespace.ts';
@@ -187,7 +188,7 @@ async function statusOf(
   host: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const { statusCode, body } = await request(`http://${isIPv6(ip) ? `[${ip}]` : ip}:${port}${path}`, {
+  const { statusCode, body } = await request(`http://${urlHost(ip)}:${port}${path}`, {
     headers: { host, 'user-agent': 'mayfly' },
     signal,
   });

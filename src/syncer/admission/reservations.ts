@@ -77,8 +77,12 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
         code: 'NotOnHost',
         message: 'the Service is not on the host yet; try again',
       });
-    const { ipFamilyPolicy, ipFamilies } = object.spec ?? {};
-    const spec = { ipFamilyPolicy, ...((ipFamilies?.length ?? 0) > 1 && { ipFamilies }) };
+    const { ipFamilyPolicy, ipFamilies = [], clusterIPs = [] } = object.spec ?? {};
+    const asked = {
+      ...(ipFamilies.length > 1 && { ipFamilies }),
+      ...(clusterIPs.length > 1 && { clusterIPs }),
+    };
+    const spec = { ipFamilyPolicy, ...asked };
     return client.patch(
       SERVICES,
       nameOf(host),

@@ -78,8 +78,8 @@ function hostApi() {
       ) {
         const service = await memory.get<Service>(type, name, options);
         const { spec } = patch.body as Service;
-        const clusterIPs = [...clusterIpsOf(service), 'fd00::1'];
-        const widened = { ...service.spec, ...spec, clusterIPs, ipFamilies: ['IPv4', 'IPv6'] };
+        const given = { clusterIPs: [...clusterIpsOf(service), 'fd00::1'], ipFamilies: ['IPv4', 'IPv6'] };
+        const widened = { ...service.spec, ...given, ...spec };
         return memory.update<T>(type, { ...service, spec: widened } as KubeObject as T, options);
       },
     },
@@ -234,9 +234,9 @@ describe('a new Service', () => {
 
 describe('a Service that becomes dual-stack', () => {
   const before: ServiceSpec = { ...SPEC, clusterIP: '10.96.0.1', ipFamilyPolicy: 'SingleStack' };
-  const update = () =>
+  const update = (spec: ServiceSpec = {}) =>
     review(
-      { ...before, ipFamilyPolicy: 'PreferDualStack' },
+      { ...before, ipFamilyPolicy: 'PreferDualStack', ...spec },
       { operation: 'UPDATE', oldObject: { metadata: { name: 'web' }, spec: before } },
     );
 
@@ -248,6 +248,15 @@ describe('a Service that becomes dual-stack', () => {
       path: '/spec/clusterIPs',
       value: ['10.96.0.1', 'fd00::1'],
     });
+  });
+
+  it('gets the second address that it asks for', async () => {
+    await review(SPEC);
+    hostServices.replace(await host.services());
+    const clusterIPs = ['10.96.0.1', 'fd00::77'];
+    const { patch } = await update({ clusterIPs });
+    expect(patch).toContainEqual({ op: 'add', path: '/spec/clusterIPs', value: clusterIPs });
+    expect((await host.services())[0]?.spec).toMatchObject({ clusterIPs });
   });
 
   it('has to wait until it is on the host', async () => {

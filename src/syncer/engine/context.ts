@@ -1,4 +1,5 @@
 // What translators may look up, answered from the local stores.
+
 import {
   INGRESS_CLASSES,
   type KubeObject,
@@ -6,6 +7,7 @@ import {
   objectKey,
   parseKey,
 } from '../../kube/resource.ts';
+import { canonicalAddress } from '../../lib/ip-address.ts';
 import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName, virtualKeyOf } from '../names.ts';
 import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
@@ -62,11 +64,15 @@ export function createContext({
     find,
     markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
-    isHostAddress: (address) =>
-      reserved.has(address) ||
-      stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
-      stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
-      stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0,
+    isHostAddress(text) {
+      const address = canonicalAddress(text) ?? text;
+      return (
+        reserved.has(address) ||
+        stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
+        stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
+        stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0
+      );
+    },
     networkPolicies: (namespace) =>
       pairOf<NetworkPolicy>(pairs, NETWORK_POLICIES)?.virtual.byIndex(INDEX.byNamespace, namespace) ?? [],
     ingressClass: (name) => pairOf<IngressClass>(pairs, INGRESS_CLASSES)?.virtual.get(name),

@@ -10,7 +10,8 @@ export interface Announcement {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  readonly address: string;
+  /** One of each family. */
+  readonly addresses: readonly string[];
 }
 
 export interface Announcements {
@@ -75,7 +76,7 @@ function parse(id: string, text: string): Parsed {
       namespace: values.get('K8S_POD_NAMESPACE') ?? '',
       name: values.get('K8S_POD_NAME') ?? '',
       uid: values.get('K8S_POD_UID') ?? '',
-      address: prevResult.ips[0]?.address.split('/')[0] ?? '',
+      addresses: prevResult.ips.map(({ address }) => address.split('/')[0] ?? ''),
     },
     result: JSON.stringify(prevResult),
   };

@@ -9,7 +9,7 @@ const HERE = { node: 'here', bridge: 'pods' };
 
 function pod(index: number, namespace: string, node = 'here'): NetworkedPod {
   const address = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
-  return { namespace, node, address, labels: { app: namespace }, ports: [] };
+  return { namespace, node, addresses: [address], labels: { app: namespace }, ports: [] };
 }
 
 function policy(namespace: string): NetworkPolicy {
@@ -56,6 +56,26 @@ describe('compileRules', () => {
   it('is the same for the same cluster, so that it is not applied again', () => {
     const pods = [pod(1, 'one'), pod(2, 'two')];
     expect(compileRules(cluster(pods), HERE)).toBe(compileRules(structuredClone(cluster(pods)), HERE));
+  });
+
+  it('isolates a pod by each of its addresses, and lets in to each whom a peer or block of its family names', () => {
+    const own = { podSelector: { matchLabels: { app: 'here' } } };
+    const blocks = [{ ipBlock: { cidr: 'fd00::/8' } }, { ipBlock: { cidr: '192.0.2.0/24' } }];
+    const policies = [
+      { ...policy('here'), spec: { podSelector: {}, ingress: [{ from: [own, ...blocks] }] } },
+    ];
+    const pods = [{ ...pod(1, 'here'), addresses: ['10.0.0.1', 'fd00::1'] }];
+    const [ip = '', ip6 = ''] = compileRules({ ...cluster(pods), policies }, HERE).split(
+      'table ip6 network_policy {',
+    );
+    expect(ip).toMatch(/map ingress \{[^}]*\{ 10\.0\.0\.1 : jump ingress_\w+ \}/);
+    expect(ip).toMatch(
+      /chain ingress_\w+ \{\n {2}ip saddr @peers_\w+ {2}return\n {2}ip saddr 192\.0\.2\.0\/24/,
+    );
+    expect(ip).not.toContain('fd00');
+    expect(ip6).toMatch(/map ingress \{[^}]*\{ fd00::1 : jump ingress_\w+ \}/);
+    expect(ip6).toMatch(/chain ingress_\w+ \{\n {2}ip6 saddr @peers_\w+ {2}return\n {2}ip6 saddr fd00::\/8/);
+    expect(ip6).not.toMatch(/10\.0\.0\.1|192\.0\.2/);
   });
 
   it('makes nothing of address blocks of another family', () => {

@@ -1,6 +1,6 @@
 // From policies, namespaces and pods to the nftables rules of one node. Pure: what they mean is decided here and nowhere else.
 import { createHash } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../../src/syncer/objects.ts';
 import { matchesSelector } from '../../../src/syncer/selectors.ts';
 import type { Direction, Labels, NetworkedPod } from './networked-pod.ts';
@@ -29,16 +29,40 @@ interface Allowance {
 const TABLE = 'network_policy';
 const ANY = '';
 
+/** Packets of IPv4 and IPv6 have tables of their own. */
+interface Family {
+  readonly protocol: 'ip' | 'ip6';
+  readonly addressType: 'ipv4_addr' | 'ipv6_addr';
+  has(address: string): boolean;
+  /** What no policy decides. */
+  readonly exempt: readonly string[];
+}
+
+const FAMILIES: readonly Family[] = [
+  { protocol: 'ip', addressType: 'ipv4_addr', has: isIPv4, exempt: [] },
+  {
+    protocol: 'ip6',
+    addressType: 'ipv6_addr',
+    has: isIPv6,
+    // Without these, which are to IPv6 what ARP is to IPv4, nobody finds anybody.
+    exempt: ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'],
+  },
+];
+
+/** A transaction that replaces whatever rules were there. */
+export function compileRules(cluster: Cluster, options: RulesOptions): string {
+  return FAMILIES.map((family) => compileTable(family, cluster, options)).join('');
+}
+
 /**
- * A transaction that replaces whatever rules were there.
- *
  * Each isolated pod has a verdict map's entry per direction that leads to a chain. A chain holds what all policies of its
  * pods allow, returning to the base chain when something matches, so that the other direction is looked at next, and
  * dropping at its end. Pods under the same policies share chains.
  */
-export function compileRules(cluster: Cluster, { node, bridge }: RulesOptions): string {
-  const local = cluster.pods.filter((pod) => pod.node === node);
-  const sets = createSets(cluster);
+function compileTable(family: Family, cluster: Cluster, { node, bridge }: RulesOptions): string {
+  const { protocol, addressType, exempt } = family;
+  const local = cluster.pods.flatMap((pod) => (pod.node === node ? addressed(pod, family) : []));
+  const sets = createSets(cluster, family);
   const chains = new Map<string, string>();
   const verdicts = { ingress: [] as string[], egress: [] as string[] };
   for (const pod of local) {
@@ -47,52 +71,54 @@ export function compileRules(cluster: Cluster, { node, bridge }: RulesOptions): 
       const isolating = own.filter((policy) => isolates(policy, direction));
       if (isolating.length === 0) continue;
       const name = `${direction}_${hashOf(isolating.map(({ metadata, spec }) => [metadata.namespace, spec]))}`;
-      if (!chains.has(name)) chains.set(name, chainText(name, isolating, direction, sets));
+      if (!chains.has(name)) chains.set(name, chainText(name, isolating, direction, sets, family));
       verdicts[direction].push(`${pod.address} : jump ${name}`);
     }
   }
   const addresses = local.map((pod) => pod.address);
-  return `table ip ${TABLE}
-delete table ip ${TABLE}
-table ip ${TABLE} {
+  return `table ${protocol} ${TABLE}
+delete table ${protocol} ${TABLE}
+table ${protocol} ${TABLE} {
 ${[
-  setText('pods', 'ipv4_addr', addresses),
+  setText('pods', addressType, addresses),
   setText(
     'themselves',
-    'ipv4_addr . ipv4_addr',
+    `${addressType} . ${addressType}`,
     addresses.map((address) => `${address} . ${address}`),
   ),
   ...sets.texts(),
   ...chains.values(),
-  blockText('map egress', ['type ipv4_addr : verdict', ...elements(verdicts.egress)]),
-  blockText('map ingress', ['type ipv4_addr : verdict', ...elements(verdicts.ingress)]),
+  blockText('map egress', [`type ${addressType} : verdict`, ...elements(verdicts.egress)]),
+  blockText('map ingress', [`type ${addressType} : verdict`, ...elements(verdicts.ingress)]),
   blockText('chain forward', [
     // Before kube-proxy's rules for this hook, but after it has put a pod's address in place of a Service's.
     'type filter hook forward priority filter - 5; policy accept',
     'ct state established,related accept',
-    'ip saddr . ip daddr @themselves accept',
-    `iifname "${bridge}" ip saddr != @pods counter drop`,
-    `oifname "${bridge}" ip daddr != @pods counter drop`,
-    'ip saddr vmap @egress',
-    'ip daddr vmap @ingress',
+    ...exempt,
+    `${protocol} saddr . ${protocol} daddr @themselves accept`,
+    `iifname "${bridge}" ${protocol} saddr != @pods counter drop`,
+    `oifname "${bridge}" ${protocol} daddr != @pods counter drop`,
+    `${protocol} saddr vmap @egress`,
+    `${protocol} daddr vmap @ingress`,
   ]),
   blockText('chain input', [
     'type filter hook input priority filter - 5; policy accept',
     `iifname != "${bridge}" accept`,
     'ct state established,related accept',
-    'ip saddr != @pods counter drop',
-    'ip saddr vmap @egress',
+    ...exempt,
+    `${protocol} saddr != @pods counter drop`,
+    `${protocol} saddr vmap @egress`,
   ]),
 ].join('')}}
-table bridge ${TABLE}
-delete table bridge ${TABLE}
-table bridge ${TABLE} {
-${blockText('chain prerouting', [
-  // Pods have IPv4 addresses only; what every link has by itself would lead around the rules.
-  'type filter hook prerouting priority filter; policy accept',
-  'ether type ip6 drop',
-])}}
 `;
+}
+
+/** A pod and its one address of a family. */
+type AddressedPod = NetworkedPod & { readonly address: string };
+
+/** None where the pod has no address of the family. */
+function addressed(pod: NetworkedPod, { has }: Family): AddressedPod[] {
+  return pod.addresses.filter(has).map((address) => ({ ...pod, address }));
 }
 
 function selects({ metadata, spec = {} }: NetworkPolicy, pod: NetworkedPod): boolean {
@@ -118,6 +144,7 @@ function chainText(
   policies: readonly NetworkPolicy[],
   direction: Direction,
   sets: Sets,
+  { protocol: family, has }: Family,
 ): string {
   const rules = new Set<string>();
   for (const allowance of policies.flatMap((policy) => allowances(policy, direction))) {
@@ -129,12 +156,13 @@ function chainText(
   return blockText(`chain ${name}`, [...rules, 'counter drop']);
 
   function peerMatch(peer: NetworkPolicyPeer, namespace: string): string[] {
-    const address = direction === 'ingress' ? 'ip saddr' : 'ip daddr';
+    const address = `${family} ${direction === 'ingress' ? 'saddr' : 'daddr'}`;
     const { ipBlock } = peer;
     if (!ipBlock) return [`${address} @${sets.ofPeer(peer, namespace)}`];
-    if (!isIPv4Block(ipBlock.cidr)) return [];
+    const isOfFamily = (cidr: string) => has(cidr.split('/')[0] ?? '');
+    if (!isOfFamily(ipBlock.cidr)) return [];
     const block = ipBlock.cidr.endsWith('/0') ? ANY : `${address} ${ipBlock.cidr}`;
-    const except = (ipBlock.except ?? []).filter(isIPv4Block).map((cidr) => `${address} != ${cidr}`);
+    const except = (ipBlock.except ?? []).filter(isOfFamily).map((cidr) => `${address} != ${cidr}`);
     return [[block, ...except].join(' ').trim()];
   }
 
@@ -142,7 +170,7 @@ function chainText(
     const name = protocol.toLowerCase();
     if (port === undefined) return `meta l4proto ${name}`;
     if (typeof port === 'number') return `${name} dport ${endPort ? `${port}-${endPort}` : port}`;
-    return `ip daddr . ${name} dport @${sets.ofNamedPort(protocol, port)}`;
+    return `${family} daddr . ${name} dport @${sets.ofNamedPort(protocol, port)}`;
   }
 }
 
@@ -155,7 +183,10 @@ interface Sets {
 }
 
 /** Sets are made when first asked for, once for all rules that mean the same. */
-function createSets({ pods, namespaces }: Cluster): Sets {
+function createSets(cluster: Cluster, family: Family): Sets {
+  const { namespaces } = cluster;
+  const { addressType } = family;
+  const pods = cluster.pods.flatMap((pod) => addressed(pod, family));
   const sets = new Map<string, string>();
   const once = (name: string, text: () => string) => {
     if (!sets.has(name)) sets.set(name, text());
@@ -163,7 +194,7 @@ function createSets({ pods, namespaces }: Cluster): Sets {
   };
   return {
     ofPeer({ podSelector = {}, namespaceSelector }, namespace) {
-      const isPeer = (pod: NetworkedPod) =>
+      const isPeer = (pod: AddressedPod) =>
         namespaceSelector
           ? matchesSelector(namespaceSelector, namespaces.get(pod.namespace) ?? {})
           : pod.namespace === namespace;
@@ -172,7 +203,7 @@ function createSets({ pods, namespaces }: Cluster): Sets {
         const peers = pods.filter((pod) => isPeer(pod) && matchesSelector(podSelector, pod.labels));
         return setText(
           name,
-          'ipv4_addr',
+          addressType,
           peers.map(({ address }) => address),
         );
       });
@@ -182,7 +213,7 @@ function createSets({ pods, namespaces }: Cluster): Sets {
       return once(name, () =>
         setText(
           name,
-          'ipv4_addr . inet_service',
+          `${addressType} . inet_service`,
           pods.flatMap(({ address, ports }) =>
             ports
               .filter((port) => port.name === portName && port.protocol === protocol)
@@ -205,10 +236,6 @@ function elements(members: readonly string[]): string[] {
 
 function blockText(head: string, lines: readonly string[]): string {
   return `${head} {\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
-}
-
-function isIPv4Block(cidr: string): boolean {
-  return isIPv4(cidr.split('/')[0] ?? '');
 }
 
 function hashOf(value: unknown): string {

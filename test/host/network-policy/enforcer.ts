@@ -124,9 +124,9 @@ function snapshot(
   return {
     pods: announced.flatMap((announcement) => {
       const pod = podOf(announcement, pods);
-      const { node, address, namespace } = announcement;
+      const { node, addresses, namespace } = announcement;
       return pod
-        ? [{ node, address, namespace, labels: pod.metadata.labels ?? {}, ports: portsOf(pod) }]
+        ? [{ node, addresses, namespace, labels: pod.metadata.labels ?? {}, ports: portsOf(pod) }]
         : [];
     }),
     namespaces: new Map(

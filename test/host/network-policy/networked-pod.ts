@@ -7,7 +7,8 @@ export type Labels = Readonly<Record<string, string>>;
 export interface NetworkedPod {
   readonly namespace: string;
   readonly node: string;
-  readonly address: string;
+  /** One of each family. */
+  readonly addresses: readonly string[];
   readonly labels: Labels;
   readonly ports: readonly { readonly name: string; readonly protocol: Protocol; readonly port: number }[];
 }
