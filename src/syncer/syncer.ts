@@ -67,6 +67,8 @@ export interface SyncerDeps {
   upstreams: readonly Upstream[];
   /** How many virtual clusters may stand within each other, this one included. */
   maxDepth: number;
+  /** Logs, exec, attach and port-forward that may be open at once. */
+  maxStreams: number;
   /** Where the API server finds the sockets of its egress selectors. */
   socketFolder: string;
   ports: { dns: number; status: number };
@@ -138,6 +140,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         },
         usage,
         logger,
+        maxStreams: deps.maxStreams,
       });
       const reservations = createReservations({ client: host, stores, facts, clock, logger });
       const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
