@@ -13,7 +13,7 @@ import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
-import { installDefinitions } from './custom-resource-definitions.ts';
+import { followDefinitions } from './custom-resource-definitions.ts';
 import { followHostServices } from './dns/host-services.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
 import type { DnsRules } from './dns/rules.ts';
@@ -240,7 +240,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
             leases,
             engine.run(running),
             reservations.run(running),
-            installDefinitions(
+            followDefinitions(
               { host, virtual, resources: deps.sync.customResources, logger, clock },
               running,
             ),
