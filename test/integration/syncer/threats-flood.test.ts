@@ -77,9 +77,10 @@ async function neighbourIsServed(pod: string): Promise<void> {
   expect(await neighbour.output(pod, 'echo', 'served')).toBe('served');
 }
 
-async function restarts(): Promise<Record<string, number>> {
-  const name = { namespace: noisy.hostNamespace, name: 'noisy-0' };
-  const { status } = await noisy.host.client.get<Pod>(PODS, name, call());
+/** How often each container of the control plane was started again. */
+async function restarts({ host, hostNamespace, cluster }: VirtualWorkloads): Promise<Record<string, number>> {
+  const pod = { namespace: hostNamespace, name: `${cluster.name}-0` };
+  const { status } = await host.client.get<Pod>(PODS, pod, call());
   return Object.fromEntries(
     (status?.containerStatuses ?? []).map(({ name, restartCount }) => [name, restartCount]),
   );
@@ -89,7 +90,7 @@ describe('T15: watches of a tenant', () => {
   const MAPS = { verb: 'WATCH', resource: 'configmaps' };
 
   it('by the hundred reach neither the host nor another tenant, and the tenant is served on', async () => {
-    const [hostBefore, restartsBefore] = [await longRunning(noisy.host, MAPS), await restarts()];
+    const [hostBefore, restartsBefore] = [await longRunning(noisy.host, MAPS), await restarts(noisy)];
     const watches = await open(WATCHES, '/api/v1/configmaps?watch=true&allowWatchBookmarks=true');
     expect(watches.map(({ status }) => status)).toEqual(watches.map(() => 200));
     expect(await longRunning(noisy.cluster.inside, MAPS)).toBeGreaterThanOrEqual(WATCHES);
@@ -106,7 +107,65 @@ describe('T15: watches of a tenant', () => {
 
     expect(await longRunning(noisy.cluster.inside, MAPS)).toBeGreaterThanOrEqual(WATCHES);
     expect((await longRunning(noisy.host, MAPS)) - hostBefore).toBeLessThan(OTHERS);
-    expect(await restarts()).toEqual(restartsBefore);
+    expect(await restarts(noisy)).toEqual(restartsBefore);
+  });
+});
+
+describe('T15: more than a control plane has memory for', () => {
+  const MAPS = 40;
+  const ASKING = 300;
+  const EVERYTHING =
+    '/api/v1/configmaps?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
+  let small: VirtualWorkloads;
+  let transport: KubeTransport;
+  beforeAll(async () => {
+    small = await createVirtualWorkloads('small', { 'resources.kubeApiserver.limits.memory': '400Mi' });
+    transport = await transportOf(small.cluster.inside);
+  });
+  afterAll(async () => {
+    await transport?.close();
+    await small?.remove();
+  });
+
+  /** Watches that begin with all there is, and are not read. */
+  const ask = () =>
+    Promise.allSettled(
+      Array.from({ length: ASKING }, async () => {
+        const { body } = await transport.request({
+          method: 'GET',
+          path: EVERYTHING,
+          timeoutMs: 20_000,
+          streaming: true,
+          signal: flood.signal,
+        });
+        body.on('error', () => undefined);
+      }),
+    );
+
+  it('ends its API server and nothing else; it comes back with all it had', async () => {
+    const { client } = small.cluster.inside;
+    for (let index = 0; index < MAPS; index += 1) {
+      const map: ConfigMap = { metadata: named(`large-${index}`), data: { a: 'x'.repeat(900_000) } };
+      await client.create<ConfigMap>(CONFIG_MAPS, map, call());
+    }
+    const { 'kube-apiserver': before = 0, ...others } = await restarts(small);
+    await eventually(
+      async () => {
+        await ask();
+        return (await restarts(small))['kube-apiserver'] !== before || undefined;
+      },
+      { what: 'the API server has run out of memory', timeoutMs: 90_000 },
+    );
+    await neighbourIsServed('beside-the-end');
+    flood.abort();
+    const { items } = await eventually(
+      () => client.list<ConfigMap>(CONFIG_MAPS, { namespace: 'default', ...call() }).catch(() => undefined),
+      { what: 'the API server answers again', timeoutMs: 90_000 },
+    );
+    expect(items.filter(({ metadata }) => metadata.name?.startsWith('large-'))).toHaveLength(MAPS);
+    await small.create(podRunning('after'));
+    await small.running('after');
+    expect(await restarts(small)).toMatchObject(others);
   });
 });
 
