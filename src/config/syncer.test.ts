@@ -25,6 +25,7 @@ describe('the configuration of a syncer', () => {
       },
       dns: { hosts: {}, stubDomains: {}, hostServices: [] },
       maxDepth: 2,
+      maxStreams: 64,
       podIps: ['10.0.0.1', 'fd00::1'],
       webhookHosts: [],
       defaultLimits: {},
@@ -50,6 +51,7 @@ describe('the configuration of a syncer', () => {
     ['MAYFLY_DENIED_CIDRS', '10.0.0.0/8,192.168.0.0'],
     ['MAYFLY_SYNC', '{"nodes":{"mode":"none"}}'],
     ['MAYFLY_MAX_DEPTH', '0'],
+    ['MAYFLY_MAX_STREAMS', '0'],
     ['MAYFLY_CERTIFICATES_LIFETIME', 'a year'],
   ])('refuses %s=%s by name', (variable, value) => {
     const load = () => loadSyncerConfig({ ...environment, [variable]: value });

@@ -92,6 +92,8 @@ const runSchema = z.object({
   MAYFLY_WEBHOOK_HOSTS: list,
   /** How many virtual clusters may stand within each other. */
   MAYFLY_MAX_DEPTH: z.coerce.number().int().min(1).max(9).default(2),
+  /** Logs, exec, attach and port-forward that may be open at once. */
+  MAYFLY_MAX_STREAMS: z.coerce.number().int().min(1).default(64),
   /** Addresses of this process's own pod. */
   MAYFLY_POD_IPS: list.pipe(z.array(z.union([z.ipv4(), z.ipv6()])).min(1)),
   /** With the port of the host's API, as a kubelet sets them. */
@@ -133,6 +135,7 @@ export function loadSyncerConfig(environment: ProcessEnvironment) {
     webhookHosts: env.MAYFLY_WEBHOOK_HOSTS,
     storeFolder: env.MAYFLY_STORE_FOLDER,
     maxDepth: env.MAYFLY_MAX_DEPTH,
+    maxStreams: env.MAYFLY_MAX_STREAMS,
     podIps: env.MAYFLY_POD_IPS,
     hostApiAddresses: env.KUBERNETES_SERVICE_HOST ? [env.KUBERNETES_SERVICE_HOST] : [],
     allCertificatesFolder: env.MAYFLY_ALL_CERTIFICATES_FOLDER,

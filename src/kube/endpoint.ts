@@ -5,6 +5,9 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { InvalidInputError, MayflyError, UnavailableError } from '../lib/errors.ts';
 import type { KubeConnection } from './connection.ts';
 
+/** The kernel probes a silent peer after this long, and gives up after ten unanswered probes, one a second (libuv's figures). */
+export const TCP_KEEP_ALIVE_MS = 15_000;
+
 export interface Endpoint {
   module: typeof http | typeof https;
   host: string;

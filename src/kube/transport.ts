@@ -2,7 +2,7 @@
 import type { Agent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { TimeoutError } from '../lib/errors.ts';
 import type { KubeConnection } from './connection.ts';
-import { authorization, type Endpoint, endpointOf, transferError } from './endpoint.ts';
+import { authorization, type Endpoint, endpointOf, TCP_KEEP_ALIVE_MS, transferError } from './endpoint.ts';
 
 export interface TransportRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -63,9 +63,6 @@ const MAX_STREAMS = 512;
 
 /** Less than the 90 s after which the API server closes an idle connection, or a request might be sent just as it does. */
 const IDLE_CONNECTION_MS = 30_000;
-
-/** The kernel probes a silent peer after this long, and gives up after ten unanswered probes, one a second (libuv's figures). */
-const TCP_KEEP_ALIVE_MS = 15_000;
 
 export function createTransport(
   connection: KubeConnection,

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from '
 import type { Duplex } from 'node:stream';
 import { TimeoutError } from '../lib/errors.ts';
 import type { KubeConnection } from './connection.ts';
-import { authorization, endpointOf, transferError } from './endpoint.ts';
+import { authorization, endpointOf, TCP_KEEP_ALIVE_MS, transferError } from './endpoint.ts';
 
 export interface UpgradeRequest {
   method: string;
@@ -73,6 +73,8 @@ export async function openUpgrade(
     };
 
     signal.addEventListener('abort', onAbort, { once: true });
+    // Once it is open it has no time limit: a silent peer may be one that is gone.
+    outgoing.on('socket', (socket) => socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS));
     outgoing.on('error', (error) => {
       clearTimeout(timer);
       if (!stream) signal.removeEventListener('abort', onAbort);

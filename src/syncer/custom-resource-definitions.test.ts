@@ -4,7 +4,7 @@ import { createManualClock } from '../../test/support/manual-clock.ts';
 import { createMemoryApiServer } from '../../test/support/memory-api-server.ts';
 import { KubeError } from '../kube/errors.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS } from '../kube/resource.ts';
-import { type CustomResourceDefinition, installDefinitions } from './custom-resource-definitions.ts';
+import { type CustomResourceDefinition, followDefinitions } from './custom-resource-definitions.ts';
 import type { CustomResource } from './kind.ts';
 
 const NAME = 'backups.example.com';
@@ -37,18 +37,19 @@ beforeEach(() => {
 });
 afterEach(() => stop.abort());
 
-function installing() {
+function following() {
   const [host, virtual, clock] = [createMemoryApiServer(), createMemoryApiServer(), createManualClock()];
   const deps = { host: host.client, virtual: virtual.client, clock, logger: pino({ level: 'silent' }) };
-  const run = () => installDefinitions({ ...deps, resources: [resource] }, stop.signal);
+  const run = () => followDefinitions({ ...deps, resources: [resource] }, stop.signal);
   return { host, virtual, clock, run };
 }
 
 describe('the definition of a custom resource', () => {
   it('is installed inside in the version that is synced, without conversion', async () => {
-    const { host, virtual, run } = installing();
+    const { host, virtual, run } = following();
     host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
-    await run();
+    void run();
+    await vi.waitFor(() => expect(virtual.list(CUSTOM_RESOURCE_DEFINITIONS)).toHaveLength(1));
     const inside = virtual.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, NAME);
     expect(inside?.metadata).toMatchObject({ annotations: { 'api-approved.kubernetes.io': 'yes' } });
     expect(inside?.metadata.labels).toBeUndefined();
@@ -61,7 +62,7 @@ describe('the definition of a custom resource', () => {
   });
 
   it('is left alone where there is one', async () => {
-    const { host, virtual, run } = installing();
+    const { host, virtual, run } = following();
     host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
     const own = { metadata: { name: NAME }, spec: { ...definition.spec, versions: [] } };
     virtual.put<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, own);
@@ -71,17 +72,62 @@ describe('the definition of a custom resource', () => {
     );
   });
 
+  it('follows that of the host, also when it was installed by an earlier process, and keeps what others added', async () => {
+    const { host, virtual, clock, run } = following();
+    host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
+    void run();
+    await vi.waitFor(() => expect(virtual.list(CUSTOM_RESOURCE_DEFINITIONS)).toHaveLength(1));
+    virtual.change<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, NAME, ({ metadata }) => {
+      metadata.annotations = { ...metadata.annotations, mine: 'yes' };
+    });
+    const schemaInside = () =>
+      virtual.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, NAME)?.spec.versions[0]?.schema;
+    const changeTo = (changed: object) =>
+      host.change<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, NAME, ({ spec }) => {
+        spec.versions = spec.versions.map((version) => ({ ...version, schema: changed }));
+      });
+    const first = { openAPIV3Schema: { type: 'object', properties: { a: { type: 'string' } } } };
+    changeTo(first);
+    await clock.advance(20_000);
+    await vi.waitFor(() => expect(schemaInside()).toEqual(first));
+    const writes = virtual.writes().length;
+    await clock.advance(20_000);
+    expect(virtual.writes()).toHaveLength(writes);
+
+    stop.abort();
+    stop = new AbortController();
+    const second = { openAPIV3Schema: { type: 'object', description: 'second' } };
+    changeTo(second);
+    void run();
+    await vi.waitFor(() => expect(schemaInside()).toEqual(second));
+    const { metadata } = virtual.get(CUSTOM_RESOURCE_DEFINITIONS, NAME) ?? {};
+    expect(metadata?.annotations).toMatchObject({ mine: 'yes' });
+  });
+
+  it('is not installed again once somebody has removed it inside', async () => {
+    const { host, virtual, clock, run } = following();
+    host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
+    void run();
+    await vi.waitFor(() => expect(virtual.list(CUSTOM_RESOURCE_DEFINITIONS)).toHaveLength(1));
+    virtual.remove(CUSTOM_RESOURCE_DEFINITIONS, NAME);
+    const asked = host.requests.length;
+    await clock.advance(20_000);
+    await vi.waitFor(() => expect(host.requests.length).toBeGreaterThan(asked));
+    await clock.advance(20_000);
+    expect(virtual.list(CUSTOM_RESOURCE_DEFINITIONS)).toEqual([]);
+  });
+
   it('is waited for, and not asked for any more where it may not be read', async () => {
-    const { host, virtual, clock, run } = installing();
-    const installed = run();
+    const { host, virtual, clock, run } = following();
+    const followed = run();
     await vi.waitFor(() => expect(host.requests).toHaveLength(1));
     host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
     await clock.advance(20_000);
-    await installed;
-    expect(virtual.get(CUSTOM_RESOURCE_DEFINITIONS, NAME)).toBeDefined();
+    await vi.waitFor(() => expect(virtual.get(CUSTOM_RESOURCE_DEFINITIONS, NAME)).toBeDefined());
     host.intercept = () => {
       throw new KubeError({ status: 403, reason: 'Forbidden', message: 'no' });
     };
-    await run();
+    await clock.advance(20_000);
+    await followed;
   });
 });

@@ -1,13 +1,15 @@
-// Installs the host's definitions of the custom resources that are synced, where the virtual cluster has none: once, in the
-// version that is synced. What is there already, whoever made it, is left alone.
+// Installs the host's definitions of the custom resources that are synced, where the virtual cluster has none, in the version that
+// is synced, and follows their changes. What somebody else made is left alone.
 import type { KubeClient } from '../kube/client.ts';
-import { isAlreadyExists, isForbidden, isNotFound } from '../kube/errors.ts';
+import { isAlreadyExists, isConflict, isForbidden, isNotFound, isRetryable } from '../kube/errors.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resource.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { defined } from './allow-list.ts';
 import type { CustomResource } from './kind.ts';
+import { ANNOTATION_SPEC_HASH } from './names.ts';
+import { hashOf } from './spec-hash.ts';
 
 interface Version {
   name: string;
@@ -25,58 +27,89 @@ export interface CustomResourceDefinition extends KubeObject {
 
 export interface DefinitionsDeps {
   host: Pick<KubeClient, 'get'>;
-  virtual: Pick<KubeClient, 'create'>;
+  virtual: Pick<KubeClient, 'create' | 'get' | 'update'>;
   resources: readonly CustomResource[];
   logger: Logger;
   clock: Clock;
 }
 
-/** A definition may come to the host later than the cluster. */
-const ABSENT_MS = 20_000;
+/** How often it is looked whether a definition has come to the host, or has changed there. */
+const LOOK_MS = 20_000;
 /** The virtual API may only be coming up. */
 const RETRY_MS = 1_000;
 /** Without it the API takes no kinds of groups below k8s.io. */
 const APPROVED = 'api-approved.kubernetes.io';
 
-/** Resolves when all are there, or cannot be read. Never rejects. */
-export async function installDefinitions(deps: DefinitionsDeps, signal: AbortSignal): Promise<void> {
-  await Promise.all(deps.resources.map((resource) => untilInstalled(resource, deps, signal)));
+/** Until aborted, or until there is none left that can be read and is ours. Never rejects. */
+export async function followDefinitions(deps: DefinitionsDeps, signal: AbortSignal): Promise<void> {
+  await Promise.all(deps.resources.map((resource) => follow(resource, deps, signal)));
 }
 
-async function untilInstalled(
+async function follow(
   resource: CustomResource,
   { host, virtual, logger, clock }: DefinitionsDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const name = `${resource.plural}.${resource.group}`;
-  let told = false;
-  while (!signal.aborted) {
-    let delayMs = ABSENT_MS;
+  const name = { name: `${resource.plural}.${resource.group}` };
+  const definition = name.name;
+  let isInstalled = false;
+  let told: string | undefined;
+
+  /** @returns whether to go on. */
+  async function look(): Promise<boolean> {
+    const found = await host.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, name, { signal });
+    const desired = definitionInside(found, resource.version);
+    if (!desired) {
+      tell(`the host has no version ${resource.version}`);
+      return true;
+    }
+    if (!isInstalled && (await install(desired))) return true;
+    isInstalled = true;
+    const inside = await virtual.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, name, { signal });
+    const written = inside.metadata.annotations?.[ANNOTATION_SPEC_HASH];
+    if (written === undefined) return false;
+    if (written !== desired.metadata.annotations?.[ANNOTATION_SPEC_HASH]) {
+      const annotations = { ...inside.metadata.annotations, ...desired.metadata.annotations };
+      const changed = { ...inside, metadata: { ...inside.metadata, annotations }, spec: desired.spec };
+      await virtual.update(CUSTOM_RESOURCE_DEFINITIONS, changed, { signal });
+      logger.info({ definition }, 'the definition is changed as the host’s was');
+    }
+    told = undefined;
+    return true;
+  }
+
+  /** @returns false: there is one already. */
+  async function install(desired: CustomResourceDefinition): Promise<boolean> {
     try {
-      const found = await host.get<CustomResourceDefinition>(
-        CUSTOM_RESOURCE_DEFINITIONS,
-        { name },
-        { signal },
-      );
-      const inside = definitionInside(found, resource.version);
-      if (inside) {
-        await virtual.create(CUSTOM_RESOURCE_DEFINITIONS, inside, { signal });
-        logger.info({ definition: name }, 'the definition of the host is installed');
-        return;
-      }
-      if (!told) logger.warn({ definition: name, version: resource.version }, 'the host has no such version');
-      told = true;
+      await virtual.create(CUSTOM_RESOURCE_DEFINITIONS, desired, { signal });
     } catch (error) {
-      if (isAlreadyExists(error) || signal.aborted) return;
+      if (isAlreadyExists(error)) return false;
+      throw error;
+    }
+    isInstalled = true;
+    logger.info({ definition }, 'the definition of the host is installed');
+    return true;
+  }
+
+  function tell(reason: string): void {
+    if (told !== reason) logger.warn({ definition, reason }, 'the definition inside is not the host’s');
+    told = reason;
+  }
+
+  while (!signal.aborted) {
+    let delayMs = LOOK_MS;
+    try {
+      if (!(await look())) return;
+    } catch (error) {
+      if (signal.aborted) return;
       if (isForbidden(error)) {
-        logger.warn(
-          { definition: name },
-          'the definition of the host may not be read; install it inside by hand',
-        );
+        logger.warn({ definition }, 'the definition of the host may not be read; install it inside by hand');
         return;
       }
-      if (!isNotFound(error)) delayMs = RETRY_MS;
-      logger.debug({ definition: name, reason: errorMessage(error) }, 'the definition is not installed yet');
+      if (isRetryable(error) || isConflict(error)) delayMs = RETRY_MS;
+      // Absent on the host it may come yet; removed inside it stays so.
+      else if (!isNotFound(error)) tell(errorMessage(error));
+      logger.debug({ definition, reason: errorMessage(error) }, 'the definition cannot be followed now');
     }
     await clock.sleep(delayMs, signal).catch(() => {});
   }
@@ -91,23 +124,22 @@ function definitionInside(
   if (!version) return undefined;
   const { plural, singular, kind, listKind, shortNames, categories } = names;
   const approved = metadata.annotations?.[APPROVED];
-  return {
-    metadata: { name: metadata.name, ...(approved && { annotations: { [APPROVED]: approved } }) },
-    spec: {
-      group,
-      scope,
-      names: defined({ plural, singular, kind, listKind, shortNames, categories }),
-      versions: [
-        defined({
-          name: version.name,
-          served: true,
-          storage: true,
-          schema: version.schema,
-          subresources: version.subresources,
-          additionalPrinterColumns: version.additionalPrinterColumns,
-          selectableFields: version.selectableFields,
-        }),
-      ],
-    },
+  const spec = {
+    group,
+    scope,
+    names: defined({ plural, singular, kind, listKind, shortNames, categories }),
+    versions: [
+      defined({
+        name: version.name,
+        served: true,
+        storage: true,
+        schema: version.schema,
+        subresources: version.subresources,
+        additionalPrinterColumns: version.additionalPrinterColumns,
+        selectableFields: version.selectableFields,
+      }),
+    ],
   };
+  const annotations = { [ANNOTATION_SPEC_HASH]: hashOf(spec), ...(approved && { [APPROVED]: approved }) };
+  return { metadata: { name: metadata.name, annotations }, spec };
 }

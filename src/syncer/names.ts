@@ -24,7 +24,7 @@ export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
 /** On copies with annotations that the operator lets through: their keys. */
 export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
-/** On copies of custom resources: a hash of the spec that was last written, which tells the host's own additions from ours. */
+/** On copies of custom resources, and on their definitions inside: a hash of the spec that was last written, which tells additions from ours. */
 export const ANNOTATION_SPEC_HASH = 'mayfly.dev/spec-hash';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
@@ -32,6 +32,8 @@ export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
 export const ANNOTATION_HOST_FIELDS = 'mayfly.dev/host-fields';
 /** On a host Service made by admission before its virtual Service exists: when (RFC 3339). */
 export const ANNOTATION_RESERVED_AT = 'mayfly.dev/reserved-at';
+/** On a host Service that admission has changed for an update that may yet be refused: the virtual version before that update. */
+export const ANNOTATION_AHEAD_OF = 'mayfly.dev/ahead-of';
 /** On a host Secret of ServiceAccount tokens: the virtual pod (`namespace/name`) that mounts it. */
 export const ANNOTATION_TOKENS_OF = 'mayfly.dev/tokens-of';
 /** On a host Secret of ServiceAccount tokens: when the first of them is to be renewed (RFC 3339). */

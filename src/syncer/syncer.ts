@@ -13,7 +13,7 @@ import { bootstrapServices } from './admission/bootstrap-services.ts';
 import { createReservations } from './admission/reservations.ts';
 import { createAdmissionServer } from './admission/server.ts';
 import { mayReadHostWide, readClusterFacts } from './cluster-facts.ts';
-import { installDefinitions } from './custom-resource-definitions.ts';
+import { followDefinitions } from './custom-resource-definitions.ts';
 import { followHostServices } from './dns/host-services.ts';
 import type { Upstream } from './dns/resolv-conf.ts';
 import type { DnsRules } from './dns/rules.ts';
@@ -67,6 +67,8 @@ export interface SyncerDeps {
   upstreams: readonly Upstream[];
   /** How many virtual clusters may stand within each other, this one included. */
   maxDepth: number;
+  /** Logs, exec, attach and port-forward that may be open at once. */
+  maxStreams: number;
   /** Where the API server finds the sockets of its egress selectors. */
   socketFolder: string;
   ports: { dns: number; status: number };
@@ -138,6 +140,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         },
         usage,
         logger,
+        maxStreams: deps.maxStreams,
       });
       const reservations = createReservations({ client: host, stores, facts, clock, logger });
       const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
@@ -237,7 +240,7 @@ export function createSyncer(deps: SyncerDeps): Syncer {
             leases,
             engine.run(running),
             reservations.run(running),
-            installDefinitions(
+            followDefinitions(
               { host, virtual, resources: deps.sync.customResources, logger, clock },
               running,
             ),

@@ -84,10 +84,10 @@ const hostPod = (name: string, uid: string): Pod => ({
   },
 });
 
-/** A kubelet server over the pods above. `maxStreams` as it takes it; of usage it knows nothing unless told. */
+/** A kubelet server over the pods above; of usage it knows nothing unless told. */
 export function kubelet(
   hostUrl: string,
-  maxStreams?: number,
+  maxStreams = 64,
   usage: (pods: ReadStore<Pod>) => PodUsage[] = () => [],
 ): KubeletServer {
   const nodes = createNodeStore();
@@ -127,7 +127,7 @@ export function kubelet(
           .replaceAll(host.metadata.namespace ?? '', virtual.metadata.namespace ?? ''),
     },
     logger: pino({ level: 'silent' }),
-    ...(maxStreams !== undefined && { maxStreams }),
+    maxStreams,
   });
   onTestFinished(async () => {
     await server.close();

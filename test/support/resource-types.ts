@@ -21,3 +21,10 @@ export const LIMIT_RANGES = namespaced('', 'v1', 'limitranges', 'LimitRange');
 export const JOBS = namespaced('batch', 'v1', 'jobs', 'Job');
 export const DEPLOYMENTS = namespaced('apps', 'v1', 'deployments', 'Deployment');
 export const STATEFUL_SETS = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const FLOW_SCHEMAS: ResourceType = {
+  group: 'flowcontrol.apiserver.k8s.io',
+  version: 'v1',
+  plural: 'flowschemas',
+  kind: 'FlowSchema',
+  namespaced: false,
+};

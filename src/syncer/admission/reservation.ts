@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import type { OwnerReference } from '../../kube/resource.ts';
 import { defined } from '../allow-list.ts';
-import { clusterIpsOf } from '../kinds/services/kind.ts';
+import { clusterIpsOf, samePort } from '../kinds/services/kind.ts';
 import { ANNOTATION_RESERVED_AT, ANNOTATION_UID, LABEL_CLUSTER } from '../names.ts';
-import type { Service, ServicePort } from '../objects.ts';
+import type { Service, ServicePort, ServiceSpec } from '../objects.ts';
 
 /** What of an AdmissionRequest (admission.k8s.io/v1) matters here. */
 export interface ServiceRequest {
@@ -53,6 +53,11 @@ function takesClusterIp({ spec }: Service): boolean {
   return spec?.type !== 'ExternalName' && spec?.clusterIP !== 'None';
 }
 
+/** Whether each of its ports gets one on nodes. */
+export function hasNodePorts({ type, allocateLoadBalancerNodePorts }: ServiceSpec): boolean {
+  return type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
+}
+
 /**
  * The host Service to create. Without a selector it leads nowhere. A LoadBalancer is held as a NodePort, which has the same
  * ports and calls no cloud.
@@ -63,9 +68,7 @@ export function reservationFor(
   { cluster, hostNamespace, owner }: ReservationFacts,
   reservedAt: string,
 ): Service {
-  const hasNodePorts =
-    spec.type === 'NodePort' ||
-    (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
+  const isOnNodes = hasNodePorts(spec);
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -77,13 +80,13 @@ export function reservationFor(
       ownerReferences: [owner],
     },
     spec: defined({
-      type: hasNodePorts ? 'NodePort' : 'ClusterIP',
+      type: isOnNodes ? 'NodePort' : 'ClusterIP',
       clusterIP: spec.clusterIP || undefined,
       clusterIPs: spec.clusterIPs?.length ? spec.clusterIPs : undefined,
       ipFamilies: spec.ipFamilies,
       ipFamilyPolicy: spec.ipFamilyPolicy,
       ports: spec.ports?.map(({ name, port, protocol, nodePort }) =>
-        defined<ServicePort>({ name, port, protocol, nodePort: hasNodePorts ? nodePort : undefined }),
+        defined<ServicePort>({ name, port, protocol, nodePort: isOnNodes ? nodePort : undefined }),
       ),
     }),
   };
@@ -95,19 +98,26 @@ export function isReservation({ metadata: { annotations = {} } }: Service): bool
 }
 
 /** JSON Patch that gives the virtual Service what the host gave. */
-export function patchFor({ object }: ServiceRequest, host: Service): PatchOperation[] {
-  const add = (path: string, value: unknown): PatchOperation => ({ op: 'add', path: `/spec/${path}`, value });
+export function patchFor(request: ServiceRequest, host: Service): PatchOperation[] {
   const addresses = clusterIpsOf(host);
-  const { ipFamilies, ipFamilyPolicy, ports: hostPorts = [] } = host.spec ?? {};
-  const nodePorts = (object.spec?.ports ?? []).flatMap(({ port, protocol = 'TCP' }, index) => {
-    const same = hostPorts.find((given) => given.port === port && (given.protocol ?? 'TCP') === protocol);
-    return same?.nodePort ? [add(`ports/${index}/nodePort`, same.nodePort)] : [];
-  });
+  const { ipFamilies, ipFamilyPolicy } = host.spec ?? {};
   return [
     add('clusterIP', addresses[0]),
     add('clusterIPs', addresses),
     ...(ipFamilies ? [add('ipFamilies', ipFamilies)] : []),
     ...(ipFamilyPolicy ? [add('ipFamilyPolicy', ipFamilyPolicy)] : []),
-    ...nodePorts,
+    ...nodePortPatchFor(request, host),
   ];
+}
+
+/** The part of it about node ports, where the addresses stay what they are. */
+export function nodePortPatchFor({ object }: ServiceRequest, host: Service): PatchOperation[] {
+  return (object.spec?.ports ?? []).flatMap((port, index) => {
+    const given = samePort(host.spec?.ports, port)?.nodePort;
+    return given ? [add(`ports/${index}/nodePort`, given)] : [];
+  });
+}
+
+function add(path: string, value: unknown): PatchOperation {
+  return { op: 'add', path: `/spec/${path}`, value };
 }

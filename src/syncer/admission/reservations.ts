@@ -1,18 +1,21 @@
-// Reserves cluster IPs on the host, and gives back those whose virtual Service never came: its request may have been refused
+// Reserves cluster IPs and node ports on the host, and gives back those whose virtual Service never came: its request may have been refused
 // by something after us, or the syncer may have died in between.
 import type { KubeClient } from '../../kube/client.ts';
-import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
 import { type ObjectName, SERVICES } from '../../kube/resource.ts';
 import type { ReadStore } from '../../kube/store.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ConflictError, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { clusterIpsOf } from '../kinds/services/kind.ts';
+import { ANNOTATION_AHEAD_OF } from '../names.ts';
 import type { Service } from '../objects.ts';
 import { INDEX } from '../stores.ts';
+import { hostChangeFor } from './host-change.ts';
 import {
   isReservation,
   needOf,
+  nodePortPatchFor,
   type PatchOperation,
   patchFor,
   type ReservationFacts,
@@ -38,7 +41,7 @@ export interface Reservations {
    * @throws KubeError when the host refuses, ConflictError when the Service is not on the host yet, UnavailableError.
    */
   admit(request: ServiceRequest, signal: AbortSignal): Promise<PatchOperation[]>;
-  /** Deletes what nobody adopted, until aborted. Never rejects. */
+  /** Deletes what nobody adopted, and lets go of what is held for an update that did not come, until aborted. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -48,7 +51,7 @@ const ADOPTION_MS = 60_000;
 const SWEEP_INTERVAL_MS = 15_000;
 
 export function createReservations({ client, stores, facts, clock, logger }: ReservationsDeps): Reservations {
-  /** By uid: when the sweep first saw a reservation. Its annotation tells wall-clock time, which jumps. */
+  /** When the sweep first saw a reservation, or a Service held for an update. The annotation tells wall-clock time, which jumps. */
   let firstSeenMs = new Map<string, number>();
 
   async function reserve(request: ServiceRequest, signal: AbortSignal): Promise<Service> {
@@ -69,39 +72,50 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
     }
   }
 
-  async function addFamily({ object, oldObject }: ServiceRequest, signal: AbortSignal): Promise<Service> {
-    const [address = ''] = oldObject ? clusterIpsOf(oldObject) : [];
-    const host = stores.host.services.byIndex(INDEX.byClusterIp, address)[0];
+  /** Gives the host Service what the update is about to ask for, and holds it there until the update is seen. */
+  async function change(request: ServiceRequest, signal: AbortSignal): Promise<PatchOperation[]> {
+    const { object, oldObject } = request;
+    const [address] = oldObject ? clusterIpsOf(oldObject) : [];
+    const [host] = address ? stores.host.services.byIndex(INDEX.byClusterIp, address) : [];
+    const spec = hostChangeFor(request, host);
+    if (!spec) return [];
     if (!host)
       throw new ConflictError({
         code: 'NotOnHost',
         message: 'the Service is not on the host yet; try again',
       });
-    const { ipFamilyPolicy, ipFamilies = [], clusterIPs = [] } = object.spec ?? {};
-    const asked = {
-      ...(ipFamilies.length > 1 && { ipFamilies }),
-      ...(clusterIPs.length > 1 && { clusterIPs }),
-    };
-    const spec = { ipFamilyPolicy, ...asked };
-    return client.patch(
-      SERVICES,
-      nameOf(host),
-      { type: 'merge', body: { spec } },
-      { signal, timeoutMs: HOST_TIMEOUT_MS },
-    );
+    const annotations = { [ANNOTATION_AHEAD_OF]: oldObject?.metadata.resourceVersion };
+    try {
+      const changed = await client.patch<Service>(
+        SERVICES,
+        nameOf(host),
+        { type: 'merge', body: { metadata: { annotations }, spec } },
+        { signal, timeoutMs: HOST_TIMEOUT_MS },
+      );
+      return needOf(request) === 'second-family'
+        ? patchFor(request, changed)
+        : nodePortPatchFor(request, changed);
+    } catch (error) {
+      throw namedInside(error, nameOf(host).name, object.metadata.name ?? '');
+    }
   }
 
   async function sweep(signal: AbortSignal): Promise<void> {
     const seenMs = new Map<string, number>();
     for (const service of stores.host.services.list()) {
-      const { uid, resourceVersion } = service.metadata;
-      if (!uid || !isReservation(service) || isWanted(service)) continue;
-      const sinceMs = firstSeenMs.get(uid) ?? clock.monotonicMs();
-      seenMs.set(uid, sinceMs);
+      const { uid, resourceVersion, annotations } = service.metadata;
+      const isHeld = annotations?.[ANNOTATION_AHEAD_OF] !== undefined;
+      const isUnwanted = isReservation(service) && !isWanted(service);
+      if (!uid || !(isHeld || isUnwanted)) continue;
+      const id = `${uid} ${annotations?.[ANNOTATION_AHEAD_OF]}`;
+      const sinceMs = firstSeenMs.get(id) ?? clock.monotonicMs();
+      seenMs.set(id, sinceMs);
       if (clock.monotonicMs() - sinceMs < ADOPTION_MS) continue;
       try {
-        // The version: whoever adopts it in this moment wins.
-        await client.delete(SERVICES, nameOf(service), { preconditions: { uid, resourceVersion }, signal });
+        // The version: whoever adopts or changes it in this moment wins.
+        if (isHeld) await release(service, signal);
+        else
+          await client.delete(SERVICES, nameOf(service), { preconditions: { uid, resourceVersion }, signal });
       } catch (error) {
         if (signal.aborted) return;
         if (isNotFound(error) || isConflict(error)) continue;
@@ -109,6 +123,13 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
       }
     }
     firstSeenMs = seenMs;
+  }
+
+  /** What the update did not keep is then taken back, as all that differs. */
+  async function release(service: Service, signal: AbortSignal): Promise<void> {
+    const { resourceVersion } = service.metadata;
+    const metadata = { resourceVersion, annotations: { [ANNOTATION_AHEAD_OF]: null } };
+    await client.patch(SERVICES, nameOf(service), { type: 'merge', body: { metadata } }, { signal });
   }
 
   function isWanted(reservation: Service): boolean {
@@ -119,10 +140,9 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
 
   return {
     async admit(request, signal) {
-      const need = needOf(request);
-      if (need === 'nothing' || request.dryRun) return [];
-      const host = need === 'reservation' ? await reserve(request, signal) : await addFamily(request, signal);
-      return patchFor(request, host);
+      if (request.dryRun) return [];
+      if (needOf(request) === 'reservation') return patchFor(request, await reserve(request, signal));
+      return change(request, signal);
     },
     async run(signal) {
       while (!signal.aborted) {
@@ -135,4 +155,16 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
 
 function nameOf({ metadata: { namespace, name = '' } }: Service): ObjectName {
   return { namespace, name };
+}
+
+function namedInside(error: unknown, hostName: string, name: string): unknown {
+  if (!(error instanceof KubeError)) return error;
+  const { status, reason, message, details, retryAfterMs } = error;
+  return new KubeError({
+    status,
+    reason,
+    message: message.replaceAll(hostName, name),
+    details,
+    retryAfterMs,
+  });
 }

@@ -18,7 +18,7 @@ import { type KubeObject, type ResourceType, SERVICES } from '../../kube/resourc
 import { createStore, type Store } from '../../kube/store.ts';
 import { UnavailableError } from '../../lib/errors.ts';
 import { clusterIpsOf } from '../kinds/services/kind.ts';
-import { ANNOTATION_UID } from '../names.ts';
+import { ANNOTATION_AHEAD_OF, ANNOTATION_UID } from '../names.ts';
 import type { Service, ServiceSpec } from '../objects.ts';
 import { INDEX } from '../stores.ts';
 import type { StreamServer } from '../stream-server.ts';
@@ -51,6 +51,7 @@ beforeAll(async () => {
 function hostApi() {
   const memory = createMemoryKube();
   let given = 0;
+  let givenPorts = 30_000;
   const host: { refuse?: Error; client: ReservationsDeps['client']; services(): Promise<Service[]> } = {
     services: async () =>
       (await memory.list<Service>(SERVICES, { namespace: NAMESPACE, signal: AbortSignal.timeout(1000) }))
@@ -76,11 +77,23 @@ function hostApi() {
         patch: { body: object },
         options: { signal: AbortSignal },
       ) {
+        if (host.refuse) throw host.refuse;
         const service = await memory.get<Service>(type, name, options);
-        const { spec } = patch.body as Service;
-        const given = { clusterIPs: [...clusterIpsOf(service), 'fd00::1'], ipFamilies: ['IPv4', 'IPv6'] };
-        const widened = { ...service.spec, ...given, ...spec };
-        return memory.update<T>(type, { ...service, spec: widened } as KubeObject as T, options);
+        const { spec, metadata } = patch.body as Service;
+        const merged = { ...service.metadata.annotations, ...metadata?.annotations };
+        const annotations = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
+        const isWidened = spec?.ipFamilyPolicy !== undefined;
+        const changed = {
+          ...service.spec,
+          ...(isWidened && {
+            clusterIPs: [...clusterIpsOf(service), 'fd00::1'],
+            ipFamilies: ['IPv4', 'IPv6'],
+          }),
+          ...spec,
+          ...(spec?.ports && { ports: spec.ports.map((port) => ({ nodePort: ++givenPorts, ...port })) }),
+        };
+        const next = { ...service, metadata: { ...service.metadata, annotations }, spec: changed };
+        return memory.update<T>(type, next as KubeObject as T, options);
       },
     },
   };
@@ -261,6 +274,67 @@ describe('a Service that becomes dual-stack', () => {
 
   it('has to wait until it is on the host', async () => {
     expect(await update()).toMatchObject({ allowed: false, status: { code: 409 } });
+  });
+});
+
+describe('a Service that gets ports on nodes', () => {
+  const before: ServiceSpec = { ...SPEC, clusterIP: '10.96.0.1' };
+  const update = (request: object = {}) =>
+    review(
+      { ...before, type: 'NodePort' },
+      {
+        operation: 'UPDATE',
+        oldObject: { metadata: { name: 'web', resourceVersion: '7' }, spec: before },
+        ...request,
+      },
+    );
+  beforeEach(async () => {
+    await review(SPEC);
+    const [reserved] = await host.services();
+    if (!reserved) throw new Error('no reservation');
+    const { metadata } = reserved;
+    const annotations = { ...metadata.annotations, [ANNOTATION_UID]: 'uid-web' };
+    hostServices.replace([{ ...reserved, metadata: { ...metadata, annotations } }]);
+  });
+  const onHost = async () => (await host.services())[0];
+
+  it('gets those of its host Service, which is held for it', async () => {
+    expect((await update()).patch).toEqual([{ op: 'add', path: '/spec/ports/0/nodePort', value: 30_001 }]);
+    expect(await onHost()).toMatchObject({
+      metadata: { annotations: { [ANNOTATION_AHEAD_OF]: '7' } },
+      spec: { type: 'NodePort', ports: [{ port: 80, nodePort: 30_001 }] },
+    });
+  });
+
+  it('changes nothing in a dry run', async () => {
+    expect(await update({ dryRun: true })).toEqual({ uid: 'u-1', allowed: true });
+    expect((await onHost())?.spec?.type).toBe('ClusterIP');
+  });
+
+  it('is denied in the host’s words, under its own name', async () => {
+    const name = 'web-shop-vc-abcdefghij';
+    const message = `Service "${name}" is invalid: provided port is already allocated`;
+    const renamed = hostServices.list().map((own) => ({ ...own, metadata: { ...own.metadata, name } }));
+    hostServices.replace(renamed);
+    host.refuse = new KubeError({ status: 422, reason: 'Invalid', message });
+    expect((await update()).status?.message).toBe(
+      'the host cluster refuses: Service "web" is invalid: provided port is already allocated',
+    );
+  });
+
+  it('is let go of after a minute when its update did not come, and stays', async () => {
+    await update();
+    hostServices.replace(await host.services());
+    const stop = new AbortController();
+    const running = reservations.run(stop.signal);
+    cleanups.push(async () => {
+      stop.abort();
+      await running;
+    });
+    await clock.advance(45_000);
+    expect((await onHost())?.metadata.annotations).toHaveProperty([ANNOTATION_AHEAD_OF]);
+    await clock.advance(30_000);
+    expect((await onHost())?.metadata.annotations).not.toHaveProperty([ANNOTATION_AHEAD_OF]);
   });
 });
 

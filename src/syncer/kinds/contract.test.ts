@@ -227,11 +227,34 @@ describe('what flows and what does not', () => {
     const { spec } = copyOf(kind, service) as Service;
     for (const field of ['externalIPs', 'loadBalancerIP', 'externalName'])
       expect(spec).not.toHaveProperty(field);
-    expect(spec?.ports?.[0]).not.toHaveProperty('nodePort');
     expect(kind.notices?.(service, context).map(({ message }) => message.split(':')[0])).toEqual([
       'spec.externalIPs',
       'spec.loadBalancerIP',
     ]);
+  });
+
+  it('keeps the port on nodes that the host gave a Service, and asks for that of the Service where it gave none', () => {
+    const kind = kindOf('services');
+    const desired = copyOf(kind, service) as Service;
+    const portAfter = (nodePort?: number) => {
+      const ports = [{ port: 80, nodePort }];
+      const host: Service = { metadata: {}, spec: { type: 'NodePort', ports } };
+      return (kind.merge(host, desired) as Service).spec?.ports?.[0]?.nodePort;
+    };
+    expect(portAfter(31_001)).toBe(31_001);
+    expect(portAfter()).toBe(31_000);
+  });
+
+  it('leaves a host Service as it is while an update that it was changed for is on its way', () => {
+    const kind = kindOf('services');
+    const at = (resourceVersion: string) => ({
+      ...service,
+      metadata: { ...service.metadata, resourceVersion },
+    });
+    const host = { metadata: { annotations: { 'mayfly.dev/ahead-of': '7' } } };
+    expect(kind.step?.(at('7'), host)).toEqual({ do: 'wait' });
+    expect(kind.step?.(at('8'), host)).toBeUndefined();
+    expect(kind.step?.(at('7'), { metadata: {} })).toBeUndefined();
   });
 
   it('leaves a Service to the proxy that the host has given it to', () => {

@@ -11,7 +11,7 @@ import type { UsageReader } from '../metrics/usage.ts';
 import { INDEX } from '../stores.ts';
 import { type Failure, failureOf } from './failure.ts';
 import { findPod, type KubeletStores, podsOn } from './find-pod.ts';
-import { parseRoute } from './route.ts';
+import { parseRoute, type Route } from './route.ts';
 import { carryStream, endWith, type HostAccess, sendLogs } from './streams.ts';
 import { resourceMetrics, statsSummary } from './usage-pages.ts';
 
@@ -29,8 +29,8 @@ export interface KubeletServerDeps {
   host: HostAccess;
   usage: Pick<UsageReader, 'read'>;
   logger: Logger;
-  /** Logs and streams open at once; more are refused. Default 512. */
-  maxStreams?: number;
+  /** Logs, exec, attach and port-forward open at once; more are refused. */
+  maxStreams: number;
 }
 
 export interface KubeletServer {
@@ -38,6 +38,7 @@ export interface KubeletServer {
   accept(stream: Duplex, nodeAddress: string): void;
   /** Of connections from now on. */
   renew(tls: KubeletTls): void;
+  /** To the host, open now. */
   readonly streams: number;
   /** Breaks every stream. */
   close(): Promise<void>;
@@ -59,18 +60,26 @@ const NOT_THE_API_SERVER: Failure = {
   reason: 'Forbidden',
   message: 'only the API server may ask the virtual kubelet',
 };
-const TOO_MANY: Failure = { status: 429, reason: 'TooManyRequests', message: 'too many streams are open' };
+/** Each is one of the host's API and of a kubelet, where a followed log takes one of the 128 inotify instances a node has. */
+const tooMany = (maxStreams: number): Failure => ({
+  status: 429,
+  reason: 'TooManyRequests',
+  message:
+    `this virtual cluster has ${maxStreams} logs, exec, attach and port-forward streams open, as many as it may; ` +
+    'end some of them and try again',
+});
 
 export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
-  const { stores, host, usage, logger, maxStreams = 512 } = deps;
+  const { stores, host, usage, logger, maxStreams } = deps;
   let { tls } = deps;
   const stop = new AbortController();
   const connections = new Set<Duplex>();
   const streams = new Set<Promise<void>>();
+  const answers = new Set<Promise<void>>();
 
-  function track(stream: Promise<void>): void {
-    const tracked = stream.finally(() => streams.delete(tracked));
-    streams.add(tracked);
+  function track(all: Set<Promise<void>>, one: Promise<void>): void {
+    const tracked = one.finally(() => all.delete(tracked));
+    all.add(tracked);
   }
 
   async function usedOn(nodeAddress: string, signal: AbortSignal) {
@@ -81,11 +90,10 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
   }
 
   async function answer(
-    request: IncomingMessage,
+    route: Route | undefined,
     response: ServerResponse,
     nodeAddress: string,
   ): Promise<void> {
-    const route = parseRoute(request.method ?? '', request.url ?? '');
     switch (route?.kind) {
       case undefined:
         return fail(response, NO_ROUTE);
@@ -116,7 +124,6 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
         return;
       }
       case 'logs': {
-        if (streams.size > maxStreams) return fail(response, TOO_MANY);
         const pod = findPod(route, nodeAddress, stores);
         const failure = await sendLogs(route, pod, response, host, signalOf(response));
         if (failure) fail(response, failure);
@@ -134,8 +141,15 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
       fail(response, NOT_THE_API_SERVER);
       return;
     }
+    const route = parseRoute(request.method ?? '', request.url ?? '');
+    const isStream = route?.kind === 'logs';
+    if (isStream && streams.size >= maxStreams) {
+      fail(response, tooMany(maxStreams));
+      return;
+    }
     track(
-      answer(request, response, nodeAddress).catch((error: unknown) => {
+      isStream ? streams : answers,
+      answer(route, response, nodeAddress).catch((error: unknown) => {
         logger.debug({ reason: errorMessage(error) }, 'kubelet request failed');
         if (response.headersSent) response.destroy();
         else fail(response, failureOf(error));
@@ -151,10 +165,10 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
     } else if (route?.kind !== 'exec' && route?.kind !== 'attach' && route?.kind !== 'portForward') {
       endWith(client, NO_ROUTE);
     } else if (streams.size >= maxStreams) {
-      endWith(client, TOO_MANY);
+      endWith(client, tooMany(maxStreams));
     } else {
       const find = () => ({ route, pod: findPod(route, nodeAddress, stores) });
-      track(carryStream(find, request, client, head, host, signalOf(client)));
+      track(streams, carryStream(find, request, client, head, host, signalOf(client)));
     }
   }
 
@@ -201,7 +215,7 @@ export function createKubeletServer(deps: KubeletServerDeps): KubeletServer {
     async close() {
       stop.abort();
       for (const connection of connections) connection.destroy();
-      await Promise.all(streams);
+      await Promise.all([...streams, ...answers]);
     },
   };
 }

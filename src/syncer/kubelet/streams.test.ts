@@ -3,7 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { ask, hostApi, kubelet, neverAsked, noHost, SPDY, upgrade } from '../../../test/support/kubelet.ts';
+import {
+  ask,
+  hostApi,
+  kubelet,
+  neverAsked,
+  noHost,
+  SPDY,
+  send,
+  upgrade,
+} from '../../../test/support/kubelet.ts';
 
 describe('a stream', () => {
   const echo = (seen: IncomingMessage[]) => (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -145,10 +154,25 @@ describe('a stream', () => {
     expect(await ask(server, '/exec/shop/web/app', { method: 'POST' })).toMatchObject({ status: 400 });
   });
 
-  it('is refused when too many are open', async () => {
-    const host = await hostApi(() => {}, echo([]));
-    const server = kubelet(host.url, 1);
-    await upgrade(server, '/exec/shop/web/app?output=1', SPDY);
-    expect((await upgrade(server, '/exec/shop/web/app?output=1', SPDY)).head).toMatch(/^HTTP\/1.1 429 /);
+  it('is refused, as followed logs are, when as many are open as may be, in words that say what to do (T15)', async () => {
+    const host = await hostApi((_, response) => void response.write('first\n'), echo([]));
+    const server = kubelet(host.url, 2);
+    const exec = await upgrade(server, '/exec/shop/web/app?output=1', SPDY);
+    const logs = await send(server, '/containerLogs/shop/web/app?follow=true');
+    expect(await ask(server, '/containerLogs/shop/web/app?follow=true')).toMatchObject({ status: 429 });
+    const { head, rest, socket } = await upgrade(server, '/portForward/shop/web', SPDY);
+    expect(head).toMatch(/^HTTP\/1.1 429 /);
+    expect(JSON.parse(rest.toString() + (await text(socket)))).toMatchObject({
+      code: 429,
+      reason: 'TooManyRequests',
+      message:
+        'this virtual cluster has 2 logs, exec, attach and port-forward streams open, as many as it may; ' +
+        'end some of them and try again',
+    });
+    expect(await ask(server, '/healthz')).toMatchObject({ status: 200 });
+    exec.socket.destroy();
+    await expect.poll(() => server.streams).toBe(1);
+    expect((await upgrade(server, '/exec/shop/web/app?output=1', SPDY)).head).toMatch(/^HTTP\/1.1 101 /);
+    logs.destroy();
   });
 });

@@ -1,9 +1,13 @@
 // Connections that break or fall silent under a virtual cluster, and streams of its users over them. Each test is named after its
 // row of the list of faults.
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Duplex } from 'node:stream';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { connectionFromKubeconfig } from '../../../src/kube/kubeconfig.ts';
 import { PODS } from '../../../src/kube/resource.ts';
+import { openUpgrade } from '../../../src/kube/upgrade.ts';
 import type { Pod } from '../../../src/syncer/objects.ts';
 import { acceptedOn } from '../../host/connections.ts';
 import { containerProcesses, killContainer } from '../../host/containers.ts';
@@ -160,6 +164,52 @@ describe('F26: streams of users', () => {
       async () => (await acceptedOn(syncer, TUNNELS)) <= before || undefined,
       within('the syncer has closed its ends'),
     );
+  });
+
+  /** Some clients send nothing while a command runs; a WebSocket of the version that API servers pass on as it is has no pings either. */
+  async function openSilentExec(): Promise<Duplex> {
+    const connection = connectionFromKubeconfig(await readFile(cluster.inside.kubeconfig, 'utf8'));
+    const command = ['sh', '-c', 'echo begun; sleep 3600'].map(
+      (part) => `&command=${encodeURIComponent(part)}`,
+    );
+    const opened = await openUpgrade(connection, {
+      method: 'GET',
+      path: `/api/v1/namespaces/default/pods/target/exec?stdout=true${command.join('')}`,
+      headers: {
+        Connection: 'Upgrade',
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13',
+        'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'Sec-WebSocket-Protocol': 'v4.channel.k8s.io',
+      },
+      signal: new AbortController().signal,
+      timeoutMs: 30_000,
+    });
+    if (opened.kind !== 'upgraded') throw new Error(`status ${opened.response.statusCode}`);
+    let received = opened.head.toString();
+    opened.socket.on('data', (data) => {
+      received += data;
+    });
+    await eventually(async () => received.includes('begun') || undefined, within('the command runs'));
+    return opened.socket;
+  }
+
+  test('on which nothing moves end when the host hangs half open, and leave nothing open in the syncer', async () => {
+    const syncer = await syncerProcess();
+    const before = await acceptedOn(syncer, TUNNELS);
+    const stream = await openSilentExec();
+    onTestFinished(() => void stream.destroy());
+    expect(await acceptedOn(syncer, TUNNELS)).toBeGreaterThan(before);
+    const restore = await silenceConnections(syncer, API_PORTS);
+    try {
+      await eventually(async () => stream.closed || undefined, within('its user learns it'));
+      await eventually(
+        async () => (await acceptedOn(syncer, TUNNELS)) <= before || undefined,
+        within('the syncer has closed its ends'),
+      );
+    } finally {
+      await restore();
+    }
   });
 
   test('end with an error when the syncer is killed', async () => {

@@ -153,6 +153,24 @@ describe('a custom resource to the host', () => {
     expect(definition.spec.versions.map(({ name }) => name)).toEqual(['v1']);
   });
 
+  it('may have what the definition of the host comes to allow', async () => {
+    const name = { name: `recipes.${GROUP}` };
+    await shown(CUSTOM_RESOURCE_DEFINITIONS, name);
+    const path = '/spec/versions/1/additionalPrinterColumns';
+    const value = [{ name: 'Retention', type: 'string', jsonPath: '.spec.retention' }];
+    await host.client.patch(
+      CUSTOM_RESOURCE_DEFINITIONS,
+      name,
+      { type: 'json', body: [{ op: 'add', path, value }] },
+      call(),
+    );
+    await shown<KubeObject & { spec: { versions: { additionalPrinterColumns?: object }[] } }>(
+      CUSTOM_RESOURCE_DEFINITIONS,
+      name,
+      ({ spec }) => spec.versions[0]?.additionalPrinterColumns !== undefined,
+    );
+  });
+
   it('arrives with its Secret, refers to its copy, and shows the status it gets', async () => {
     await inside().create<Secret>(SECRETS, { metadata: named('store'), data: { key: 'a2V5' } }, call());
     await eventually(

@@ -8,7 +8,7 @@ import {
   type ResourceType,
   SERVICES,
 } from '../../../src/kube/resource.ts';
-import type { EndpointSlice, Pod, Service, ServiceSpec } from '../../../src/syncer/objects.ts';
+import type { EndpointSlice, Pod, Service, ServicePort, ServiceSpec } from '../../../src/syncer/objects.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   call,
@@ -82,6 +82,7 @@ const change = (name: string, to: (spec: ServiceSpec) => ServiceSpec) =>
         .update<Service>(SERVICES, { ...service, spec: to(service.spec ?? {}) }, call())
         .catch(({ code }: { code?: string }) => {
           if (code !== 'Conflict') throw new Error(`refused: ${code}`);
+          return undefined;
         });
     },
     within(`${name} is changed`),
@@ -192,12 +193,15 @@ describe('a Service with ports on nodes', () => {
     await expect(create('same-port', { type: 'NodePort', ports: wanted })).rejects.toThrow(/allocated/);
   });
 
-  it('gets them when it becomes one, and gives them back', async () => {
+  /** Of the Service as the answer to its change said, in the order of its ports. */
+  const nodePorts = ({ spec }: Service) => spec?.ports?.map(({ nodePort }) => nodePort);
+
+  it('is told them when it becomes one, and gives them back', async () => {
     await create('opening', { selector: { app: 'one' }, ports: [{ port: 80, targetPort: 8080 }] });
     await copied('opening');
-    await change('opening', (spec) => ({ ...spec, type: 'NodePort' }));
+    const told = await change('opening', (spec) => ({ ...spec, type: 'NodePort' }));
     const copy = await copied('opening', ({ spec }) => spec?.type === 'NodePort');
-    await shown('opening', (service) => portOf(service) === portOf(copy));
+    expect(portOf(copy)).toBe(portOf(told));
     await change('opening', (spec) => ({
       ...spec,
       type: 'ClusterIP',
@@ -206,6 +210,57 @@ describe('a Service with ports on nodes', () => {
     const closed = await copied('opening', ({ spec }) => spec?.type === 'ClusterIP');
     expect(portOf(closed)).toBeUndefined();
     await served('http://opening', 'one');
+  });
+
+  it('is told that of a port which it gains, or changes to one of its choice, and keeps the others', async () => {
+    const http = { name: 'http', port: 80, targetPort: 8080 };
+    await create('growing', { type: 'NodePort', selector: { app: 'one' }, ports: [http] });
+    const before = await copied('growing', ({ spec }) => spec?.type === 'NodePort');
+    const https = { name: 'https', port: 443, targetPort: 8080 };
+    const grown = await change('growing', (spec) => ({ ...spec, ports: [http, https] }));
+    const copy = await copied('growing', ({ spec }) => spec?.ports?.length === 2);
+    expect(nodePorts(copy)).toEqual(nodePorts(grown));
+    expect(portOf(copy)).toBe(portOf(before));
+    await change('growing', (spec) => ({ ...spec, ports: [http, { ...https, nodePort: 31_778 }] }));
+    const changed = await copied('growing', ({ spec }) => spec?.ports?.[1]?.nodePort === 31_778);
+    expect(portOf(changed)).toBe(portOf(before));
+  });
+
+  it('does not become one with a port that the host has given already, or beyond the quota, and is told so', async () => {
+    await create('taken', { type: 'NodePort', ports: [{ port: 80, nodePort: 31_779 }] });
+    await create('wanting', { ports: [{ port: 80 }] });
+    const before = await copied('wanting');
+    const asking = (ports: ServicePort[]) =>
+      inside().patch<Service>(
+        SERVICES,
+        named('wanting'),
+        { type: 'merge', body: { spec: { type: 'NodePort', ports } } },
+        call(),
+      );
+    const refused = await asking([{ port: 80, nodePort: 31_779 }]).catch(({ message }: Error) => message);
+    expect(refused).toMatch(/Service "wanting" is invalid: .*provided port is already allocated/);
+    const many = Array.from({ length: 21 }, (_, index) => ({ name: `p${index}`, port: 100 + index }));
+    const beyond = await asking(many).catch(({ message }: Error) => message);
+    expect(beyond).toMatch(/services "wanting" is forbidden: exceeded quota: .*services\.nodeports/);
+    expect((await cluster.find<Service>(SERVICES, named('wanting')))?.spec?.type).toBe('ClusterIP');
+    expect((await copied('wanting')).spec).toEqual(before.spec);
+  });
+
+  it('has a change of ports that something else refuses taken back on the host', async () => {
+    await create('unlucky', { ports: [{ port: 80 }] });
+    await copied('unlucky');
+    // Only after the ports were given: validation comes after admission.
+    const body = { spec: { type: 'NodePort', loadBalancerSourceRanges: ['10.0.0.0/8'] } };
+    await expect(inside().patch(SERVICES, named('unlucky'), { type: 'merge', body }, call())).rejects.toThrow(
+      /LoadBalancerSourceRanges/,
+    );
+    await eventually(
+      async () => {
+        const { spec } = await copied('unlucky');
+        return spec?.type === 'ClusterIP' ? true : undefined;
+      },
+      { what: 'the host Service has no ports on nodes again', timeoutMs: 100_000 },
+    );
   });
 
   it('shows the addresses of the host’s load balancer', async () => {

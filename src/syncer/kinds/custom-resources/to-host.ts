@@ -1,6 +1,5 @@
 // Custom resources that an operator vouches for: the one place where a whole `spec` reaches the host. What it says by name and
 // by selector is rewritten where the operator says that it is said.
-import { createHash } from 'node:crypto';
 import {
   CONFIG_MAPS,
   type KubeObject,
@@ -25,6 +24,7 @@ import {
 import { ANNOTATION_SPEC_HASH, placeLabels } from '../../names.ts';
 import type { LabelSelector } from '../../objects.ts';
 import { hostLabels, hostSelector } from '../../selectors.ts';
+import { hashOf } from '../../spec-hash.ts';
 import { covers, isFields, parentOf, retold, rewriteAt } from './fields.ts';
 
 export interface Custom extends KubeObject {
@@ -176,13 +176,6 @@ function selectorOnHost(
   if (Object.values(selector).every((value) => typeof value === 'string'))
     return { ...hostLabels(selector as Record<string, string>), ...placeLabels(cluster, namespace) };
   throw new RefusedError('UnexpectedValue', `${at}: is no selector`);
-}
-
-function hashOf(spec: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(spec ?? null))
-    .digest('hex')
-    .slice(0, 16);
 }
 
 /** The host may add to what we wrote, by defaults and by its controllers; only what we say differently now is written anew. */

@@ -2,7 +2,7 @@
 import { keyOf, type ObjectKey, type ObjectMeta, SERVICES } from '../../../kube/resource.ts';
 import { defined, type FieldCopiers, fields, list, scalar } from '../../allow-list.ts';
 import { mergeMetadata, type Notice, type SyncedKind } from '../../kind.ts';
-import { ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
+import { ANNOTATION_AHEAD_OF, ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
 import { INDEX } from '../../stores.ts';
@@ -29,12 +29,13 @@ const UNSERVED_LABELS = ['service.kubernetes.io/headless', 'service.kubernetes.i
 /** Which of the host's proxies serves a Service is not a tenant's to choose: none does. */
 const NO_PROXY = 'none';
 
-const port = fields<ServicePort>({
+export const copyPort = fields<ServicePort>({
   name: scalar,
   protocol: scalar,
   port: scalar,
   targetPort: scalar,
   appProtocol: scalar,
+  nodePort: scalar,
 });
 const COPIERS: FieldCopiers<ServiceSpec> = {
   type: scalar,
@@ -42,7 +43,7 @@ const COPIERS: FieldCopiers<ServiceSpec> = {
   clusterIPs: list(scalar),
   ipFamilies: list(scalar),
   ipFamilyPolicy: scalar,
-  ports: list(port),
+  ports: list(copyPort),
   sessionAffinity: scalar,
   sessionAffinityConfig: fields<NonNullable<ServiceSpec['sessionAffinityConfig']>>({
     clientIP: fields<NonNullable<NonNullable<ServiceSpec['sessionAffinityConfig']>['clientIP']>>({
@@ -89,6 +90,10 @@ export const services: SyncedKind<Service> = {
       }),
     };
   },
+  step: ({ metadata: { resourceVersion } }, host) =>
+    resourceVersion !== undefined && host?.metadata.annotations?.[ANNOTATION_AHEAD_OF] === resourceVersion
+      ? { do: 'wait' }
+      : undefined,
   merge: mergeService,
   toVirtual(host, virtual) {
     const status = defined({
@@ -156,7 +161,7 @@ function withNodePorts(host: Service, { spec }: Service): ServiceSpec | undefine
   };
 }
 
-function samePort(
+export function samePort(
   ports: readonly ServicePort[] = [],
   { port, protocol = 'TCP' }: ServicePort,
 ): ServicePort | undefined {
