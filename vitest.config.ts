@@ -10,7 +10,10 @@ export default defineConfig({
           name: 'unit',
           // Ten times what the slowest takes on an idle machine: others may be at work on it.
           testTimeout: 20_000,
-          include: ['{src,worker,scripts}/**/*.test.ts', 'test/{support,host,conformance}/**/*.test.ts'],
+          include: [
+            '{src,worker,scripts}/**/*.test.ts',
+            'test/{support,host,conformance,bench}/**/*.test.ts',
+          ],
         },
       },
       {

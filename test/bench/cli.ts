@@ -31,7 +31,11 @@ program
   .option('--host <kubeconfig>', 'of its host; default: the host cluster of tests')
   .option('--host-namespace <name>', 'where its copies are')
   .option('--pattern <regex>', 'of the names of copies; its group `name` is the name inside')
-  .option('--container <name>', "the syncer's container in the host namespace", 'syncer')
+  .option(
+    '--syncer <name>',
+    "the syncer's container in the host namespace, or its program when the container runs several",
+    'syncer',
+  )
   .option('--idle-seconds <count>', 'how long to look at it doing nothing', wholeNumber, 60)
   .option('--json <file>', 'write the figures as one flat object')
   .action(async ({ json, ...options }: SyncOptions & { json?: string }) => {
@@ -44,13 +48,14 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** A host cluster with the project as it stands in it. It is left up, for the next run. */
+/** A host cluster with the project as it stands in it, left up for the next run; one that the environment names is as it is. */
 async function setUp(): Promise<void> {
+  if (externalKubeconfig()) return;
   const progress = createProgress(
     (line) => process.stderr.write(line),
     () => performance.now(),
   );
-  if (!externalKubeconfig()) await up({ name: DEFAULT_INSTANCE, nodeCount: 1, audit: false }, progress);
+  await up({ name: DEFAULT_INSTANCE, nodeCount: 1, audit: false }, progress);
   await loadProjectImage(DEFAULT_INSTANCE, progress);
 }
 

@@ -1,7 +1,8 @@
-// Memory and processor time of a container's processes, from /proc of this machine, where the test host's containers run.
-import { readFile } from 'node:fs/promises';
+// Memory and processor time of a pod's processes, from /proc of this machine, where the test host's containers run.
+import { readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { PODS } from '../../../src/kube/resource.ts';
-import type { Pod } from '../../../src/syncer/objects.ts';
+import type { ContainerStatus, Pod } from '../../../src/syncer/objects.ts';
 import { containerProcesses } from '../../host/containers.ts';
 import type { ClusterAccess } from '../../support/cluster.ts';
 
@@ -21,32 +22,54 @@ export interface UsageMeter {
 }
 
 /**
- * Meters of the containers of one pod by their names.
- * @param container name of one of them, by which the pod is found.
+ * Meters of all that runs in the pod of a syncer, by name: of containers, or of the programs of a container that runs several.
+ * @param syncer one of these names, by which the pod is found.
  * @throws Error when it is not found on this machine.
  */
 export async function meterPodOf(
   { client }: ClusterAccess,
   namespace: string,
-  container: string,
+  syncer: string,
 ): Promise<ReadonlyMap<string, UsageMeter>> {
   const { items } = await client.list<Pod>(PODS, { namespace, signal: AbortSignal.timeout(30_000) });
-  const pods = items.map(({ status }) => status?.containerStatuses ?? []);
-  const containers = pods.find((statuses) => statuses.some(({ name }) => name === container));
-  if (!containers) throw new Error(`no container ${container} runs in ${namespace}`);
-  return new Map(
-    await Promise.all(
-      containers.map(
-        async ({ name, containerID = '' }) => [name, await meterContainer(name, containerID)] as const,
-      ),
-    ),
-  );
+  for (const { status } of items) {
+    const parts = await Promise.all((status?.containerStatuses ?? []).map(partsOf));
+    const all = parts.flatMap((found) => [...found]);
+    if (all.some(([name]) => name === syncer)) {
+      return new Map(all.map(([name, pids]) => [name, meterOf(pids)]));
+    }
+  }
+  throw new Error(`neither a container nor a program ${syncer} runs in ${namespace} on this machine`);
 }
 
-async function meterContainer(name: string, id: string): Promise<UsageMeter> {
-  const pids = await containerProcesses(id);
-  if (pids.length === 0) throw new Error(`container ${name} does not run on this machine`);
-  return { read: async () => (await Promise.all(pids.map(usageOf))).reduce(sumOf) };
+async function partsOf({ name, containerID }: ContainerStatus): Promise<Parts> {
+  if (containerID === undefined) return new Map();
+  const pids = await containerProcesses(containerID);
+  const processes = pids.map(async (pid) => ({
+    pid,
+    program: basename(await readlink(`/proc/${pid}/exe`)),
+  }));
+  return partsOfContainer(name, await Promise.all(processes));
+}
+
+type Parts = ReadonlyMap<string, readonly number[]>;
+
+/** Ids of processes, under the container's name, or under those of its programs when it runs several. */
+export function partsOfContainer(
+  container: string,
+  processes: readonly { pid: number; program: string }[],
+): Parts {
+  const programs = Map.groupBy(processes, ({ program }) => program);
+  const parts = programs.size > 1 ? programs : Map.groupBy(processes, () => container);
+  return new Map([...parts].map(([name, members]) => [name, members.map(({ pid }) => pid)]));
+}
+
+function meterOf(pids: readonly number[]): UsageMeter {
+  return { read: async () => sumOfUsages(await Promise.all(pids.map(usageOf))) };
+}
+
+export function sumOfUsages(usages: readonly Usage[]): Usage {
+  return usages.reduce(sumOf);
 }
 
 function sumOf(one: Usage, other: Usage): Usage {
