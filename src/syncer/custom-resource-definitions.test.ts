@@ -117,6 +117,35 @@ describe('the definition of a custom resource', () => {
     expect(virtual.list(CUSTOM_RESOURCE_DEFINITIONS)).toEqual([]);
   });
 
+  it('is installed once the virtual API takes it, which refuses it while its store is nearly full', async () => {
+    const { host, virtual, clock, run } = following();
+    host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
+    virtual.intercept = () => {
+      throw new KubeError({ status: 403, reason: 'Forbidden', message: 'the store is nearly full' });
+    };
+    void run();
+    await vi.waitFor(() => expect(virtual.requests).toHaveLength(1));
+    virtual.intercept = undefined;
+    await clock.advance(20_000);
+    await vi.waitFor(() => expect(virtual.get(CUSTOM_RESOURCE_DEFINITIONS, NAME)).toBeDefined());
+  });
+
+  it('is tried again less and less often while the virtual API does not answer', async () => {
+    const { host, virtual, clock, run } = following();
+    host.put(CUSTOM_RESOURCE_DEFINITIONS, definition);
+    virtual.intercept = () => {
+      throw new KubeError({ status: 503, reason: 'ServiceUnavailable', message: 'no' });
+    };
+    void run();
+    for (let tries = 1; tries <= 4; tries++) {
+      await vi.waitFor(() => expect(virtual.requests).toHaveLength(tries));
+      await clock.advance(1_000 * 2 ** (tries - 1));
+    }
+    await vi.waitFor(() => expect(virtual.requests).toHaveLength(5));
+    await clock.advance(1_000);
+    expect(virtual.requests).toHaveLength(5);
+  });
+
   it('is waited for, and not asked for any more where it may not be read', async () => {
     const { host, virtual, clock, run } = following();
     const followed = run();

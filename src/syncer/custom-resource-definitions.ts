@@ -3,6 +3,7 @@
 import type { KubeClient } from '../kube/client.ts';
 import { isAlreadyExists, isConflict, isForbidden, isNotFound, isRetryable } from '../kube/errors.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resource.ts';
+import { type Backoff, backoffDelayMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -36,7 +37,7 @@ export interface DefinitionsDeps {
 /** How often it is looked whether a definition has come to the host, or has changed there. */
 const LOOK_MS = 20_000;
 /** The virtual API may only be coming up. */
-const RETRY_MS = 1_000;
+const RETRY: Backoff = { baseMs: 1_000, maxMs: LOOK_MS };
 /** Without it the API takes no kinds of groups below k8s.io. */
 const APPROVED = 'api-approved.kubernetes.io';
 
@@ -55,16 +56,31 @@ async function follow(
   let isInstalled = false;
   let told: string | undefined;
 
+  /** @returns nothing when it may not be read. */
+  async function readHost(): Promise<CustomResourceDefinition | undefined> {
+    try {
+      return await host.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, name, { signal });
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      logger.warn({ definition }, 'the definition of the host may not be read; install it inside by hand');
+      return undefined;
+    }
+  }
+
   /** @returns whether to go on. */
   async function look(): Promise<boolean> {
-    const found = await host.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, name, { signal });
+    const found = await readHost();
+    if (!found) return false;
     const desired = definitionInside(found, resource.version);
     if (!desired) {
       tell(`the host has no version ${resource.version}`);
       return true;
     }
-    if (!isInstalled && (await install(desired))) return true;
-    isInstalled = true;
+    if (!isInstalled) {
+      const isNew = await install(desired);
+      isInstalled = true;
+      if (isNew) return true;
+    }
     const inside = await virtual.get<CustomResourceDefinition>(CUSTOM_RESOURCE_DEFINITIONS, name, { signal });
     const written = inside.metadata.annotations?.[ANNOTATION_SPEC_HASH];
     if (written === undefined) return false;
@@ -86,7 +102,6 @@ async function follow(
       if (isAlreadyExists(error)) return false;
       throw error;
     }
-    isInstalled = true;
     logger.info({ definition }, 'the definition of the host is installed');
     return true;
   }
@@ -96,17 +111,15 @@ async function follow(
     told = reason;
   }
 
+  let failures = 0;
   while (!signal.aborted) {
     let delayMs = LOOK_MS;
     try {
       if (!(await look())) return;
+      failures = 0;
     } catch (error) {
       if (signal.aborted) return;
-      if (isForbidden(error)) {
-        logger.warn({ definition }, 'the definition of the host may not be read; install it inside by hand');
-        return;
-      }
-      if (isRetryable(error) || isConflict(error)) delayMs = RETRY_MS;
+      if (isRetryable(error) || isConflict(error)) delayMs = backoffDelayMs(RETRY, failures++);
       // Absent on the host it may come yet; removed inside it stays so.
       else if (!isNotFound(error)) tell(errorMessage(error));
       logger.debug({ definition, reason: errorMessage(error) }, 'the definition cannot be followed now');

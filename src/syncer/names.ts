@@ -24,7 +24,10 @@ export const ANNOTATION_UID = 'mayfly.dev/virtual-uid';
 export const ANNOTATION_STORE = 'mayfly.dev/store-uid';
 /** On copies with annotations that the operator lets through: their keys. */
 export const ANNOTATION_PASSED = 'mayfly.dev/passed-annotations';
-/** On copies of custom resources, and on their definitions inside: a hash of the spec that was last written, which tells additions from ours. */
+/**
+ * On copies of custom resources, and on their definitions inside: a hash of the spec that was last written, which tells what others
+ * added from what we wrote.
+ */
 export const ANNOTATION_SPEC_HASH = 'mayfly.dev/spec-hash';
 /** On virtual objects that the syncer made because the host has them: only these it removes again. */
 export const ANNOTATION_FROM_HOST = 'mayfly.dev/from-host';
