@@ -85,7 +85,8 @@ export async function startDualStackCluster(host: OwnHost): Promise<DualStackClu
       const script = `timeout 1 wget -qO- http://${urlHost(address)}:${port} || true`;
       await eventually(
         async () => {
-          const got = await output(from, script);
+          // No answer may be a slow one: only two in a row are none.
+          const got = (await output(from, script)) || (await output(from, script));
           if (got === page) return true;
           throw new Error(`it is "${got}"`);
         },

@@ -313,13 +313,16 @@ describe('network policies', () => {
       const pod = await client.get<Pod>(PODS, named('stranger'), call());
       return pod.status?.phase === 'Running' && pod.status.podIPs ? pod : undefined;
     }, within('the stranger runs'));
-    for (const { ip } of status?.podIPs ?? []) await cluster.expectPage(ip, '', { port: 8080 });
+    const ofStranger = (script: string) =>
+      cluster.host.kubectl(['exec', 'stranger', '--', 'sh', '-c', script]).then((said) => said.trim());
+    for (const { ip } of status?.podIPs ?? []) {
+      expect(await ofStranger(`timeout 5 wget -qO- http://${urlHost(ip)}:8080`)).toBe('stranger');
+      await cluster.expectPage(ip, '', { port: 8080 });
+    }
     for (const family of BOTH) {
       const address = urlHost(await cluster.addressOf('two', family));
       const script = `timeout 1 wget -qO- http://${address}:8080 || echo refused`;
-      expect((await cluster.host.kubectl(['exec', 'stranger', '--', 'sh', '-c', script])).trim()).toBe(
-        'refused',
-      );
+      expect(await ofStranger(script)).toBe('refused');
     }
     for (const address of NODE_2?.addresses ?? []) {
       expect(

@@ -254,6 +254,7 @@ describe('a Service with ports on nodes', () => {
     await expect(inside().patch(SERVICES, named('unlucky'), { type: 'merge', body }, call())).rejects.toThrow(
       /LoadBalancerSourceRanges/,
     );
+    await copied('unlucky', ({ spec }) => spec?.type === 'NodePort');
     await eventually(
       async () => {
         const { spec } = await copied('unlucky');
