@@ -230,10 +230,13 @@ export interface SyncedKind<T extends KubeObject> {
   toHostStatus?(host: T, virtual: T): T;
   references?(virtual: T): readonly Reference[];
   /**
-   * Decides over lives: of what binds, ends or goes away by itself. Runs before both sides are compared.
+   * Decides what is done in place of comparing both sides: over lives, of what binds, ends or goes away by itself, and about what has
+   * to wait.
    * @throws RefusedError when both sides are to stay as they are, and the user has to know.
    */
   step?(virtual: T, host: T | undefined): Step<T> | undefined;
+  /** Its host object may end by itself: how it ended is told inside before the virtual one goes. */
+  readonly endsOnHost?: boolean;
   /**
    * A host object made for this virtual object before it existed; `not-seen` when there should be one, which may not have
    * arrived in the local copy yet.

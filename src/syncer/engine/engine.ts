@@ -197,7 +197,7 @@ export function createEngine(options: EngineOptions): Engine {
       const key = virtualKeyOf(metadata);
       if (key === undefined) continue;
       expectations.settled(kindKey(kind.type, key));
-      if (change.type === 'deleted' && kind.step) departed.left(kindKey(kind.type, key), newest);
+      if (change.type === 'deleted' && kind.endsOnHost) departed.left(kindKey(kind.type, key), newest);
       queue.add(kindKey(kind.type, key));
       if (!isSameCopy) tellReferrers(kind, key);
     }

@@ -72,6 +72,7 @@ export const pods: SyncedKind<Pod> = {
     },
   ],
   step: podStep,
+  endsOnHost: true,
   notices: (virtual, context) => [
     ...tolerationNotices(virtual, context),
     ...ephemeralNotices(virtual, context),
