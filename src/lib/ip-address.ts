@@ -7,6 +7,11 @@ export function canonicalAddress(text: string): string | undefined {
   return isIPv6(text) ? new SocketAddress({ address: text, family: 'ipv6' }).address : text;
 }
 
+/** The canonical spelling of an address; what is none stays as it is. */
+export function spelledAlike(text: string): string {
+  return canonicalAddress(text) ?? text;
+}
+
 /** An address as URLs write it. */
 export function urlHost(address: string): string {
   return isIPv6(address) ? `[${address}]` : address;

@@ -3,6 +3,7 @@ import type { KubeObject, ObjectKey, ResourceType } from '../kube/resource.ts';
 import { objectKey } from '../kube/resource.ts';
 import type { ReadStore, Store } from '../kube/store.ts';
 import { createStore, withoutManagedFields } from '../kube/store.ts';
+import { spelledAlike } from '../lib/ip-address.ts';
 import type { Reference, SyncedKind } from './kind.ts';
 import { isMarkedByTenant } from './kinds/nodes/of-tenant.ts';
 import { kindId, kindKey, virtualKeyOf } from './names.ts';
@@ -16,7 +17,7 @@ export const INDEX = {
   byReference: 'byReference',
   /** Virtual objects by namespace. */
   byNamespace: 'byNamespace',
-  /** Services of either side by each of their cluster IPs. */
+  /** Services of either side by each of their cluster IPs, in its canonical spelling: ask by `servicesAt`. */
   byClusterIp: 'byClusterIp',
   /** Host pods by each of their pod IPs. */
   byPodIp: 'byPodIp',
@@ -108,6 +109,14 @@ export function createNamespaceStore(): Store<Namespace> {
 /** The one host object that stands for a virtual object. Names never decide this, annotations do. */
 export function hostCopy<T extends KubeObject>(hosts: ReadStore<T>, key: ObjectKey): T | undefined {
   return hosts.byIndex(INDEX.byVirtualKey, key)[0];
+}
+
+/** The Services of one side that have this cluster IP, however it is spelled. */
+export function servicesAt(
+  services: Pick<ReadStore<Service>, 'byIndex'>,
+  address: string,
+): readonly Service[] {
+  return services.byIndex(INDEX.byClusterIp, spelledAlike(address));
 }
 
 /** A kind by its id; kinds of different objects live side by side, so each caller says which it means. */

@@ -142,7 +142,14 @@ export function createSyncer(deps: SyncerDeps): Syncer {
         logger,
         maxStreams: deps.maxStreams,
       });
-      const reservations = createReservations({ client: host, stores, facts, clock, logger });
+      const reservations = createReservations({
+        client: host,
+        stores,
+        facts,
+        context: engine.context,
+        clock,
+        logger,
+      });
       const admission = createAdmissionServer({ tls: certificates.webhook, reservations, logger });
       const allowList = createAllowList(deps.webhookHosts);
       const egress = createEgressGate({

@@ -1,5 +1,5 @@
-// Reserves cluster IPs and node ports on the host, and gives back those whose virtual Service never came: its request may have been refused
-// by something after us, or the syncer may have died in between.
+// Reserves cluster IPs and node ports on the host, and gives back those whose virtual Service never came: its request may have been
+// refused by something after us, or the syncer may have died in between.
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
 import { type ObjectName, SERVICES } from '../../kube/resource.ts';
@@ -7,10 +7,12 @@ import type { ReadStore } from '../../kube/store.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ConflictError, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { createTeller } from '../host-text.ts';
+import type { TranslationContext } from '../kind.ts';
 import { clusterIpsOf } from '../kinds/services/kind.ts';
 import { ANNOTATION_AHEAD_OF } from '../names.ts';
 import type { Service } from '../objects.ts';
-import { INDEX } from '../stores.ts';
+import { servicesAt } from '../stores.ts';
 import { hostChangeFor } from './host-change.ts';
 import {
   isReservation,
@@ -31,6 +33,7 @@ export interface ReservationsDeps {
     virtual: { services: Pick<ReadStore<Service>, 'byIndex'> };
   };
   facts: ReservationFacts;
+  context: Pick<TranslationContext, 'hostName' | 'nameInside'>;
   clock: Clock;
   logger: Logger;
 }
@@ -50,7 +53,8 @@ const HOST_TIMEOUT_MS = 4000;
 const ADOPTION_MS = 60_000;
 const SWEEP_INTERVAL_MS = 15_000;
 
-export function createReservations({ client, stores, facts, clock, logger }: ReservationsDeps): Reservations {
+export function createReservations(deps: ReservationsDeps): Reservations {
+  const { client, stores, facts, context, clock, logger } = deps;
   /** When the sweep first saw a reservation, or a Service held for an update. The annotation tells wall-clock time, which jumps. */
   let firstSeenMs = new Map<string, number>();
 
@@ -76,10 +80,11 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
   async function change(request: ServiceRequest, signal: AbortSignal): Promise<PatchOperation[]> {
     const { object, oldObject } = request;
     const [address] = oldObject ? clusterIpsOf(oldObject) : [];
-    const [host] = address ? stores.host.services.byIndex(INDEX.byClusterIp, address) : [];
+    const [host] = address ? servicesAt(stores.host.services, address) : [];
     const spec = hostChangeFor(request, host);
     if (!spec) return [];
-    if (!host)
+    // What is not adopted yet would be adopted as it is asked for inside now, before the update.
+    if (!host || isReservation(host))
       throw new ConflictError({
         code: 'NotOnHost',
         message: 'the Service is not on the host yet; try again',
@@ -96,7 +101,10 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
         ? patchFor(request, changed)
         : nodePortPatchFor(request, changed);
     } catch (error) {
-      throw namedInside(error, nameOf(host).name, object.metadata.name ?? '');
+      throw toldWith(
+        createTeller(host, object, () => [], context),
+        error,
+      );
     }
   }
 
@@ -107,7 +115,8 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
       const isHeld = annotations?.[ANNOTATION_AHEAD_OF] !== undefined;
       const isUnwanted = isReservation(service) && !isWanted(service);
       if (!uid || !(isHeld || isUnwanted)) continue;
-      const id = `${uid} ${annotations?.[ANNOTATION_AHEAD_OF]}`;
+      // One that is held for another update since has its minute anew.
+      const id = `${uid} ${annotations?.[ANNOTATION_AHEAD_OF] ?? ''}`;
       const sinceMs = firstSeenMs.get(id) ?? clock.monotonicMs();
       seenMs.set(id, sinceMs);
       if (clock.monotonicMs() - sinceMs < ADOPTION_MS) continue;
@@ -119,7 +128,7 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
       } catch (error) {
         if (signal.aborted) return;
         if (isNotFound(error) || isConflict(error)) continue;
-        logger.warn({ reason: errorMessage(error) }, 'cannot give back a reserved cluster IP');
+        logger.warn({ reason: errorMessage(error) }, 'cannot give back a reserved address or port');
       }
     }
     firstSeenMs = seenMs;
@@ -134,7 +143,7 @@ export function createReservations({ client, stores, facts, clock, logger }: Res
 
   function isWanted(reservation: Service): boolean {
     return clusterIpsOf(reservation).some(
-      (address) => stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0,
+      (address) => servicesAt(stores.virtual.services, address).length > 0,
     );
   }
 
@@ -157,14 +166,8 @@ function nameOf({ metadata: { namespace, name = '' } }: Service): ObjectName {
   return { namespace, name };
 }
 
-function namedInside(error: unknown, hostName: string, name: string): unknown {
+function toldWith(tell: (text: string) => string, error: unknown): unknown {
   if (!(error instanceof KubeError)) return error;
   const { status, reason, message, details, retryAfterMs } = error;
-  return new KubeError({
-    status,
-    reason,
-    message: message.replaceAll(hostName, name),
-    details,
-    retryAfterMs,
-  });
+  return new KubeError({ status, reason, message: tell(message), details, retryAfterMs });
 }

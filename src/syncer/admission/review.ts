@@ -58,7 +58,7 @@ function statusOf(error: unknown, name: string): AdmissionReview['response']['st
     return {
       code: 503,
       reason: 'ServiceUnavailable',
-      message: 'the host cluster cannot give a cluster IP now; try again',
+      message: 'the host cluster cannot give an address or a port now; try again',
     };
   }
   if (isNamespaceTerminating(error)) {
@@ -71,7 +71,7 @@ function statusOf(error: unknown, name: string): AdmissionReview['response']['st
   return {
     code: 500,
     reason: 'InternalError',
-    message: 'the syncer cannot reserve a cluster IP on the host',
+    message: 'the syncer cannot reserve an address or a port on the host',
   };
 }
 

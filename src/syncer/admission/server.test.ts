@@ -120,6 +120,7 @@ beforeEach(() => {
       hostNamespace: NAMESPACE,
       owner: { apiVersion: 'v1', kind: 'ConfigMap', name: 'vc-anchor', uid: 'a-1' },
     },
+    context: { hostName: (_, { name }) => name, nameInside: () => undefined },
     clock,
     logger,
   });
@@ -245,6 +246,15 @@ describe('a new Service', () => {
   });
 });
 
+/** Has the reserved host Services be those of virtual ones, in the local copy. */
+async function adopt(): Promise<void> {
+  const adopted = (await host.services()).map((reserved) => {
+    const annotations = { ...reserved.metadata.annotations, [ANNOTATION_UID]: 'uid-web' };
+    return { ...reserved, metadata: { ...reserved.metadata, annotations } };
+  });
+  hostServices.replace(adopted);
+}
+
 describe('a Service that becomes dual-stack', () => {
   const before: ServiceSpec = { ...SPEC, clusterIP: '10.96.0.1', ipFamilyPolicy: 'SingleStack' };
   const update = (spec: ServiceSpec = {}) =>
@@ -255,7 +265,7 @@ describe('a Service that becomes dual-stack', () => {
 
   it('gets the second address from its host Service', async () => {
     await review(SPEC);
-    hostServices.replace(await host.services());
+    await adopt();
     expect((await update()).patch).toContainEqual({
       op: 'add',
       path: '/spec/clusterIPs',
@@ -265,7 +275,7 @@ describe('a Service that becomes dual-stack', () => {
 
   it('gets the second address that it asks for', async () => {
     await review(SPEC);
-    hostServices.replace(await host.services());
+    await adopt();
     const clusterIPs = ['10.96.0.1', 'fd00::77'];
     const { patch } = await update({ clusterIPs });
     expect(patch).toContainEqual({ op: 'add', path: '/spec/clusterIPs', value: clusterIPs });
@@ -274,6 +284,13 @@ describe('a Service that becomes dual-stack', () => {
 
   it('has to wait until it is on the host', async () => {
     expect(await update()).toMatchObject({ allowed: false, status: { code: 409 } });
+  });
+
+  it('has to wait until the reserved host Service is its own, which would undo the change', async () => {
+    await review(SPEC);
+    hostServices.replace(await host.services());
+    expect(await update()).toMatchObject({ allowed: false, status: { code: 409 } });
+    expect((await host.services())[0]?.spec?.clusterIPs).toEqual(['10.96.0.1']);
   });
 });
 
@@ -290,11 +307,7 @@ describe('a Service that gets ports on nodes', () => {
     );
   beforeEach(async () => {
     await review(SPEC);
-    const [reserved] = await host.services();
-    if (!reserved) throw new Error('no reservation');
-    const { metadata } = reserved;
-    const annotations = { ...metadata.annotations, [ANNOTATION_UID]: 'uid-web' };
-    hostServices.replace([{ ...reserved, metadata: { ...metadata, annotations } }]);
+    await adopt();
   });
   const onHost = async () => (await host.services())[0];
 

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import type { ReadStore } from '../../kube/store.ts';
 import { canonicalAddress } from '../../lib/ip-address.ts';
 import type { EndpointSlice, Namespace, Service } from '../objects.ts';
-import { INDEX } from '../stores.ts';
+import { INDEX, servicesAt } from '../stores.ts';
 
 /**
  * Virtual stores. `services` has the index `byClusterIp`; `endpointSlices` has `byService` (`namespace/name` of the Service)
@@ -183,7 +183,7 @@ function readyEndpoints(stores: ZoneStores, key: string): Endpoint[] {
 
 /** The names an address has: that of the Service whose cluster IP it is, else those of the ready endpoints that have it. */
 export function clusterNamesOf(address: string, stores: ZoneStores): string[] {
-  const service = stores.services.byIndex(INDEX.byClusterIp, address)[0];
+  const service = servicesAt(stores.services, address)[0];
   if (service) return [`${service.metadata.name}.${service.metadata.namespace}.svc`];
   const names = stores.endpointSlices.byIndex(INDEX.byAddress, address).flatMap((slice) => {
     const key = serviceKeyOf(slice);

@@ -5,7 +5,7 @@ import type { ReadStore } from '../../kube/store.ts';
 import { METRICS_HOST } from '../metrics/registration.ts';
 import { ANNOTATION_UID } from '../names.ts';
 import type { Node, Pod, Service } from '../objects.ts';
-import { INDEX } from '../stores.ts';
+import { INDEX, servicesAt } from '../stores.ts';
 import type { AllowList } from './allow-list.ts';
 import { type Authority, formatAuthority, parseAuthority } from './authority.ts';
 
@@ -87,12 +87,9 @@ function isOwnPod(address: string, { host }: EgressStores): boolean {
 }
 
 function isOwnService(address: string, port: number, { host }: EgressStores): boolean {
-  return host.services
-    .byIndex(INDEX.byClusterIp, address)
-    .some(
-      ({ metadata, spec }) =>
-        metadata.annotations?.[ANNOTATION_UID] !== undefined &&
-        spec?.ports?.some((exposed) => exposed.port === port && (exposed.protocol ?? 'TCP') === 'TCP') ===
-          true,
-    );
+  return servicesAt(host.services, address).some(
+    ({ metadata, spec }) =>
+      metadata.annotations?.[ANNOTATION_UID] !== undefined &&
+      spec?.ports?.some((exposed) => exposed.port === port && (exposed.protocol ?? 'TCP') === 'TCP') === true,
+  );
 }

@@ -1,5 +1,4 @@
 // What translators may look up, answered from the local stores.
-
 import {
   INGRESS_CLASSES,
   type KubeObject,
@@ -7,11 +6,19 @@ import {
   objectKey,
   parseKey,
 } from '../../kube/resource.ts';
-import { canonicalAddress } from '../../lib/ip-address.ts';
+import { spelledAlike } from '../../lib/ip-address.ts';
 import type { ClusterFacts, Reference, TranslationContext } from '../kind.ts';
 import { hostName, virtualKeyOf } from '../names.ts';
 import type { ConfigMap, IngressClass, NetworkPolicy, Pod, Secret } from '../objects.ts';
-import { hostCopy, INDEX, MARKED, pairOf, type StorePairs, type SyncerStores } from '../stores.ts';
+import {
+  hostCopy,
+  INDEX,
+  MARKED,
+  pairOf,
+  type StorePairs,
+  type SyncerStores,
+  servicesAt,
+} from '../stores.ts';
 import { tokensOf } from '../tokens/projections.ts';
 import type { StoreIdentity } from './store-identity.ts';
 
@@ -31,7 +38,7 @@ export function createContext({
   stores,
   identity,
 }: ContextOptions): TranslationContext {
-  const reserved = new Set([...hostApiAddresses, facts.api.clusterIp, facts.dns.clusterIp]);
+  const reserved = new Set([...hostApiAddresses, facts.api.clusterIp, facts.dns.clusterIp].map(spelledAlike));
   function find<T extends KubeObject>(reference: Reference): T | undefined {
     return pairOf<T>(pairs, reference.type)?.virtual.get(objectKey(reference));
   }
@@ -65,10 +72,10 @@ export function createContext({
     markedNodes: () => stores.virtual.nodes.byIndex(INDEX.byTenantMarks, MARKED),
     dataKeys: (reference) => Object.keys(find<ConfigMap | Secret>(reference)?.data ?? {}),
     isHostAddress(text) {
-      const address = canonicalAddress(text) ?? text;
+      const address = spelledAlike(text);
       return (
         reserved.has(address) ||
-        stores.virtual.services.byIndex(INDEX.byClusterIp, address).length > 0 ||
+        servicesAt(stores.virtual.services, address).length > 0 ||
         stores.host.nodes.byIndex(INDEX.byInternalIp, address).length > 0 ||
         stores.virtual.nodes.byIndex(INDEX.byInternalIp, address).length > 0
       );

@@ -314,19 +314,25 @@ describe('services', () => {
     await vi.waitFor(() => expect(host.list(ENDPOINT_SLICES)).toEqual([]));
   });
 
-  it('knows an address of the host in whatever way it is written', async () => {
-    const { virtual, host } = await run();
-    virtual.put(SERVICES, service({ clusterIP: 'fd00::7', clusterIPs: ['fd00::7'], ports: [{ port: 80 }] }));
-    const slice: EndpointSlice = {
-      metadata: { namespace: 'default', name: 'loop', labels: { 'kubernetes.io/service-name': 'web' } },
-      addressType: 'IPv6',
-      endpoints: [{ addresses: ['fd00:0:0::0007'] }],
-    };
-    virtual.put(ENDPOINT_SLICES, slice);
-    host.put(SERVICES, reservedFor('fd00::7'));
-    await vi.waitFor(() => expect(syncer.eventsOn('loop')).toMatchObject([{ reason: 'SyncRefused' }]));
-    expect(host.list(ENDPOINT_SLICES)).toEqual([]);
-  });
+  it.each([
+    ['of the slice', 'fd00::7', 'fd00:0:0::0007'],
+    ['of the Service', 'FD00:0::7', 'fd00::7'],
+  ])(
+    'knows an address of the host in whatever way it is written, %s for one',
+    async (_, clusterIP, address) => {
+      const { virtual, host } = await run();
+      virtual.put(SERVICES, service({ clusterIP, clusterIPs: [clusterIP], ports: [{ port: 80 }] }));
+      const slice: EndpointSlice = {
+        metadata: { namespace: 'default', name: 'loop', labels: { 'kubernetes.io/service-name': 'web' } },
+        addressType: 'IPv6',
+        endpoints: [{ addresses: [address] }],
+      };
+      virtual.put(ENDPOINT_SLICES, slice);
+      host.put(SERVICES, reservedFor(clusterIP));
+      await vi.waitFor(() => expect(syncer.eventsOn('loop')).toMatchObject([{ reason: 'SyncRefused' }]));
+      expect(host.list(ENDPOINT_SLICES)).toEqual([]);
+    },
+  );
 
   it('never copies the two Services that the chart has on the host already', async () => {
     const { virtual, host } = await run();

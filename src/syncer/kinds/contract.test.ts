@@ -252,6 +252,7 @@ describe('what flows and what does not', () => {
       metadata: { ...service.metadata, resourceVersion },
     });
     const host = { metadata: { annotations: { 'mayfly.dev/ahead-of': '7' } } };
+    expect(kind.step?.(at('6'), host)).toEqual({ do: 'wait' });
     expect(kind.step?.(at('7'), host)).toEqual({ do: 'wait' });
     expect(kind.step?.(at('8'), host)).toBeUndefined();
     expect(kind.step?.(at('7'), { metadata: {} })).toBeUndefined();

@@ -1,11 +1,13 @@
 // The synced kind Service: the same cluster IP on both sides, the host's kube-proxy serves it.
 import { keyOf, type ObjectKey, type ObjectMeta, SERVICES } from '../../../kube/resource.ts';
+import { isNewer } from '../../../kube/resource-version.ts';
+import { spelledAlike } from '../../../lib/ip-address.ts';
 import { defined, type FieldCopiers, fields, list, scalar } from '../../allow-list.ts';
 import { mergeMetadata, type Notice, type SyncedKind } from '../../kind.ts';
 import { ANNOTATION_AHEAD_OF, ANNOTATION_RESERVED_AT, ANNOTATION_UID, placeLabels } from '../../names.ts';
 import type { Service, ServicePort, ServiceSpec } from '../../objects.ts';
 import { hostLabels } from '../../selectors.ts';
-import { INDEX } from '../../stores.ts';
+import { INDEX, servicesAt } from '../../stores.ts';
 
 /** The chart has their host Services already: the virtual API itself and the cluster's DNS. */
 const OF_THE_CHART = new Set(['default/kubernetes', 'kube-system/kube-dns']);
@@ -70,10 +72,12 @@ const loadBalancer = fields<NonNullable<NonNullable<Service['status']>['loadBala
   ),
 });
 
+const byClusterIp = { [INDEX.byClusterIp]: (service: Service) => clusterIpsOf(service).map(spelledAlike) };
+
 export const services: SyncedKind<Service> = {
   type: SERVICES,
   when: 'always',
-  indexers: { virtual: { [INDEX.byClusterIp]: clusterIpsOf }, host: { [INDEX.byClusterIp]: clusterIpsOf } },
+  indexers: { virtual: byClusterIp, host: byClusterIp },
   toHost(virtual, { cluster }) {
     const { spec, metadata } = virtual;
     // An ExternalName is answered by the DNS inside; on the host it could only lead others astray.
@@ -90,10 +94,7 @@ export const services: SyncedKind<Service> = {
       }),
     };
   },
-  step: ({ metadata: { resourceVersion } }, host) =>
-    resourceVersion !== undefined && host?.metadata.annotations?.[ANNOTATION_AHEAD_OF] === resourceVersion
-      ? { do: 'wait' }
-      : undefined,
+  step: (virtual, host) => (host && isAheadOf(host, virtual) ? { do: 'wait' } : undefined),
   merge: mergeService,
   toVirtual(host, virtual) {
     const status = defined({
@@ -104,7 +105,7 @@ export const services: SyncedKind<Service> = {
   },
   findReserved(virtual, hosts) {
     const [address] = clusterIpsOf(virtual);
-    const found = address ? hosts.byIndex(INDEX.byClusterIp, address) : [];
+    const found = address ? servicesAt(hosts, address) : [];
     const reserved = found.find(
       ({ metadata: { annotations = {} } }) =>
         annotations[ANNOTATION_RESERVED_AT] !== undefined && annotations[ANNOTATION_UID] === undefined,
@@ -113,6 +114,13 @@ export const services: SyncedKind<Service> = {
   },
   notices: droppedFields,
 };
+
+/** Whether the host Service was changed for an update that is not seen inside yet. */
+function isAheadOf(host: Service, virtual: Service): boolean {
+  const resourceVersion = host.metadata.annotations?.[ANNOTATION_AHEAD_OF];
+  if (resourceVersion === undefined) return false;
+  return !isNewer(virtual, { metadata: { ...virtual.metadata, resourceVersion } });
+}
 
 function mergeService(host: Service, desired: Service): Service {
   const { metadata, spec } = desired;
