@@ -9,11 +9,11 @@ import type { Family } from '../host/instance.ts';
 import { eventually } from './eventually.ts';
 import type { OwnHost } from './own-host.ts';
 import { call, type SyncedCluster, sleeper, startSyncedCluster, within } from './synced-cluster.ts';
+import { named } from './virtual-workloads.ts';
 
 export const BOTH: readonly Family[] = ['IPv4', 'IPv6'];
 /** Leads to the pages of pods. */
 const PAGE_PORTS = [{ name: 'http', port: 80, targetPort: 8080 }];
-export const named = (name: string) => ({ namespace: 'default', name });
 export const familyOf = (address: string): Family => (isIPv6(address) ? 'IPv6' : 'IPv4');
 
 export interface DualStackCluster extends SyncedCluster {

@@ -20,7 +20,6 @@ import {
   type DualStackCluster,
   endDualStackCluster,
   familyOf,
-  named,
   pagePod,
   startDualStackCluster,
 } from '../../support/dual-stack-cluster.ts';
@@ -29,6 +28,7 @@ import { admitMachine } from '../../support/network-access.ts';
 import { ownHost } from '../../support/own-host.ts';
 import { forwardPort, freePort } from '../../support/port-forward.ts';
 import { call, within } from '../../support/synced-cluster.ts';
+import { named } from '../../support/virtual-workloads.ts';
 
 const HOST = ownHost('two-stacks', 2, 'IPv4');
 const [NODE_1, NODE_2] = HOST.nodes;
